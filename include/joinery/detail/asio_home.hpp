@@ -1,0 +1,115 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/detail/context_registry.hpp>
+#include <joinery/detail/home.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/post.hpp>
+
+#include <exception>
+#include <mutex>
+#include <utility>
+
+namespace joinery::detail {
+
+/// How many tasks take a step before the other handlers of the executor get their turn.
+inline constexpr int steps_per_turn = 128;
+
+/// A function object that runs `Home::turn()`, or, if it is destroyed before, closes the home.
+/**
+ * An executor that destroys what it was given will not run anything that comes later either. But one that throws destroys
+ * it too, and then it is for the caller to undo what he wanted it for.
+ */
+template<class Home>
+class turn_handler {
+public:
+    explicit turn_handler(Home& target) noexcept
+        : home_(target)
+    {
+    }
+
+    turn_handler(turn_handler&&) noexcept = default;
+    turn_handler& operator=(turn_handler&&) = delete;
+
+    ~turn_handler()
+    {
+        if (home_ && std::uncaught_exceptions() <= exceptions_)
+            home_->close();
+    }
+
+    void operator()()
+    {
+        // The reference is given up last: the turn may end the last task that has one.
+        const shared_reference<Home> target = std::move(home_);
+        target->turn();
+    }
+
+private:
+    shared_reference<Home> home_;
+    int exceptions_ = std::uncaught_exceptions();
+};
+
+/// A home whose tasks run on an Asio executor.
+class asio_home : public context_member, public home {
+public:
+    // Not under the lock: it changes only when no thread runs the context any more.
+    boost::asio::any_io_executor executor() const override
+    {
+        return executor_;
+    }
+
+    /// Ends the tasks that are here, and from now on each that comes.
+    virtual void close() noexcept = 0;
+
+protected:
+    explicit asio_home(boost::asio::any_io_executor executor)
+        : home(static_cast<shared_object&>(*this))
+        , executor_(std::move(executor))
+    {
+        join_context(executor_);
+    }
+
+    /// Asks the executor for a turn. @throws what the executor throws.
+    template<class Home>
+    static void post_turn(Home& target)
+    {
+        // As soon as the turn is posted, the last task that kept the home may end, before the lock is free.
+        const shared_reference<Home> keep(target);
+        // Under the lock, so that the executor is not posted to when its context has gone.
+        const std::lock_guard lock(target.mutex_);
+        if (!target.gone_)
+            boost::asio::post(target.executor_, turn_handler<Home>(target));
+    }
+
+    /// Asks for another turn, when nobody is there to hear that it cannot be had.
+    template<class Home>
+    static void post_next_turn(Home& target) noexcept
+    {
+        try {
+            post_turn(target);
+        } catch (...) {
+            target.forgo_turn(nullptr);
+        }
+    }
+
+    boost::asio::any_io_executor executor_;
+    mutable std::recursive_mutex mutex_; // an executor may run, or drop, what it is given on the spot
+
+private:
+    /// Posts no more, ends what is here, and forgets the executor, some of which must not outlive their context.
+    void context_gone() noexcept final
+    {
+        {
+            const std::lock_guard lock(mutex_);
+            gone_ = true;
+        }
+        close();
+        const std::lock_guard lock(mutex_);
+        executor_ = boost::asio::any_io_executor();
+    }
+
+    bool gone_ = false; // under the lock
+};
+
+} // namespace joinery::detail

@@ -1,0 +1,73 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/detail/shared_object.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+namespace joinery::detail {
+
+class parked_suspension;
+class task_node;
+
+/// Where tasks run: a queue of tasks to take a step, and the executor that takes it.
+/**
+ * Every task has one home at a time. It starts with the one that it was spawned on; a runtime's worker that
+ * takes it, or the strand that it buys, becomes its home before it first waits for an operation, and from
+ * then on its home never changes. So whoever aborts a task that has waited may read its home.
+ *
+ * A home that is `serial()` takes the steps of its tasks one after another; only on such a home is an
+ * operation started, resumed or cancelled.
+ *
+ * Homes outlive their executors: when the execution context ends, the home is closed, ends the tasks that it
+ * has as `executor_gone`, and ends whatever still comes at once.
+ */
+class home {
+public:
+    explicit home(shared_object& anchor) noexcept
+        : anchor_(&anchor)
+    {
+    }
+
+    home(const home&) = delete;
+    home& operator=(const home&) = delete;
+
+    /// Arranges that the task takes its next step here. Any thread.
+    /** @throws what the executor throws; then the task is not scheduled. */
+    virtual void schedule(task_node& task) = 0;
+
+    /// Tells a task that has waited for an operation here that it is aborted. Any thread.
+    virtual void deliver_abort(task_node& task) noexcept = 0;
+
+    /// Whether the caller runs in this home's serial order. False when that is not known.
+    virtual bool inside() const noexcept = 0;
+
+    virtual bool serial() const noexcept
+    {
+        return true;
+    }
+
+    /// The executor for the I/O objects of the tasks here, and for the handlers of their operations.
+    virtual boost::asio::any_io_executor executor() const = 0;
+
+    /// A serial home for one task of a home that is not serial. The caller owns a reference.
+    virtual home* make_serial()
+    {
+        return this;
+    }
+
+    shared_object& anchor() const noexcept
+    {
+        return *anchor_;
+    }
+
+    parked_suspension* parked_ = nullptr; // the tasks that wait for nothing but an abort; in serial order
+
+protected:
+    ~home() = default;
+
+private:
+    shared_object* anchor_;
+};
+
+} // namespace joinery::detail

@@ -1,0 +1,263 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/detail/awaiting_task.hpp>
+#include <joinery/detail/join_state.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_allocator.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/execution/bad_executor.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace joinery::detail {
+
+/// Asks a join to end without a result.
+class join_cancellation {
+public:
+    join_cancellation(shared_reference<join_state> state, shared_reference<join_waiter> waiter) noexcept
+        : state_(std::move(state))
+        , waiter_(std::move(waiter))
+    {
+    }
+
+    void operator()(boost::asio::cancellation_type type)
+    {
+        using boost::asio::cancellation_type;
+        constexpr auto any = cancellation_type::terminal | cancellation_type::partial | cancellation_type::total;
+        if ((type & any) == cancellation_type::none)
+            return;
+        const join_state::section locked(*state_, true);
+        state_->cancel(*waiter_);
+    }
+
+private:
+    shared_reference<join_state> state_;
+    shared_reference<join_waiter> waiter_;
+};
+
+/// An asynchronous join and its handler.
+/**
+ * It takes its result only at the last moment, on the executor of its handler, with the handler at hand: so a join
+ * that is cancelled on its way leaves its result in the set.
+ *
+ * `Operation` says what is waited for (`kind`), and takes it (`take(state)`), which is called in a section.
+ */
+template<class Operation, class Handler>
+class join_operation final : public join_waiter {
+    using state_type = typename Operation::state_type;
+    using executor_type = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
+    using allocator_type = typename std::allocator_traits<
+        boost::asio::associated_allocator_t<Handler>>::template rebind_alloc<join_operation>;
+
+public:
+    /// Starts a join. The owner. @throws what allocating and posting throws
+    static void start(shared_reference<state_type> state, Handler&& handler)
+    {
+        allocator_type allocator(boost::asio::get_associated_allocator(handler));
+        auto slot = boost::asio::get_associated_cancellation_slot(handler);
+        const auto self = make(allocator, state, std::move(handler));
+        self->join_context(*self->executor_);
+        const join_state::section locked(*state, true);
+        if (slot.is_connected())
+            slot.template emplace<join_cancellation>(state, self);
+        self->cancelled = state->is_closed();
+        state->add(*self);
+    }
+
+private:
+    /// On its way to the handler's executor. If that destroys it instead, the join is over without a word.
+    class completion {
+    public:
+        explicit completion(join_operation& operation) noexcept
+            : operation_(shared_reference<join_operation>::adopt(&operation))
+        {
+        }
+
+        completion(completion&&) noexcept = default;
+        completion& operator=(completion&&) = delete;
+
+        ~completion()
+        {
+            if (operation_)
+                operation_->abandon();
+        }
+
+        void operator()()
+        {
+            join_operation::complete(std::move(operation_));
+        }
+
+    private:
+        shared_reference<join_operation> operation_;
+    };
+
+    join_operation(shared_reference<state_type> state, Handler&& handler)
+        : join_waiter(Operation::kind)
+        , state_(std::move(state))
+        , allocator_(boost::asio::get_associated_allocator(handler))
+        , executor_(usable(boost::asio::get_associated_executor(handler, state_->executor())))
+        , work_(*executor_)
+        , handler_(std::move(handler))
+    {
+    }
+
+    /// An executor that was forgotten with its context is empty, and Asio does not look.
+    static executor_type usable(executor_type executor)
+    {
+        if constexpr (std::is_same_v<executor_type, boost::asio::any_io_executor>) {
+            if (!executor)
+                throw boost::asio::execution::bad_executor();
+        }
+        return executor;
+    }
+
+    static shared_reference<join_operation> make(allocator_type& allocator, const shared_reference<state_type>& state,
+                                                 Handler&& handler)
+    {
+        using traits = std::allocator_traits<allocator_type>;
+        join_operation* const memory = traits::allocate(allocator, 1);
+        try {
+            return shared_reference<join_operation>::adopt(::new (static_cast<void*>(memory))
+                                                               join_operation(state, std::move(handler)));
+        } catch (...) {
+            traits::deallocate(allocator, memory, 1);
+            throw;
+        }
+    }
+
+    void destroy() noexcept override
+    {
+        allocator_type allocator(allocator_);
+        std::destroy_at(this);
+        std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
+    }
+
+    void post() override
+    {
+        boost::asio::post(*executor_, completion(*this));
+    }
+
+    /// Takes the result, and calls the handler with it, when nothing else of the operation is left.
+    static void complete(shared_reference<join_operation> self)
+    {
+        boost::system::error_code error = boost::asio::error::operation_aborted;
+        std::optional<typename Operation::result_type> result;
+        {
+            state_type& state = *self->state_;
+            const join_state::section locked(state, true);
+            self->cancelled |= state.is_closed();
+            if (!self->cancelled && !state.is_due(Operation::kind)) {
+                state.wait_again(*self.release());
+                state.settle();
+                return;
+            }
+            if (!self->cancelled && awaiting_task_of(*self->handler_).grant()) {
+                error.clear();
+                self->take(state, result);
+            }
+            state.finish(*self);
+            state.settle();
+        }
+        if (!result)
+            result.emplace();
+        // A task's slot dies with its awaiter, and may at this moment be used by an abort at the task's home.
+        if (!awaiting_task_of(*self->handler_).task)
+            boost::asio::get_associated_cancellation_slot(*self->handler_).clear();
+        Handler handler(std::move(*self->handler_));
+        self = {};
+        std::apply([&](auto&&... results) { std::move(handler)(error, std::move(results)...); }, std::move(*result));
+    }
+
+    /// Takes the result, into an empty place. @throws what moving a key throws; then the join is over
+    void take(state_type& state, std::optional<typename Operation::result_type>& result)
+    {
+        try {
+            result.emplace(Operation::take(state));
+        } catch (...) {
+            state.finish(*this);
+            state.settle();
+            throw;
+        }
+    }
+
+    void abandon() noexcept
+    {
+        {
+            const join_state::section locked(*state_, true);
+            state_->finish(*this);
+            try {
+                state_->settle();
+            } catch (...) {
+                // Its executor refused another join, whose handler is destroyed by now.
+            }
+        }
+        forget();
+    }
+
+    /// Destroys what belongs to the handler's context. A slot that stays connected may keep the rest beyond its end.
+    void forget() noexcept
+    {
+        handler_.reset();
+        work_.reset();
+        executor_.reset();
+    }
+
+    void context_gone() noexcept override
+    {
+        {
+            const join_state::section locked(*state_, true);
+            if (!state_->withdraw(*this))
+                return;
+        }
+        forget();
+        release();
+    }
+
+    shared_reference<state_type> state_;
+    [[no_unique_address]] allocator_type allocator_;
+    std::optional<executor_type> executor_;
+    boost::asio::executor_work_guard<executor_type> work_;
+    std::optional<Handler> handler_;
+};
+
+/// Starts a join for whatever token was given.
+template<class Operation>
+class initiate_join {
+public:
+    using executor_type = boost::asio::any_io_executor;
+
+    explicit initiate_join(shared_reference<typename Operation::state_type> state) noexcept
+        : state_(std::move(state))
+    {
+    }
+
+    executor_type get_executor() const noexcept
+    {
+        return state_->executor();
+    }
+
+    template<class Handler>
+    void operator()(Handler&& handler) const
+    {
+        std::decay_t<Handler> owned(std::forward<Handler>(handler));
+        join_operation<Operation, std::decay_t<Handler>>::start(state_, std::move(owned));
+    }
+
+private:
+    shared_reference<typename Operation::state_type> state_;
+};
+
+} // namespace joinery::detail

@@ -1,0 +1,334 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/abort_handle.hpp>
+#include <joinery/cancel_reason.hpp>
+#include <joinery/detail/home_of.hpp>
+#include <joinery/detail/index.hpp>
+#include <joinery/detail/join_state.hpp>
+#include <joinery/detail/result_room.hpp>
+#include <joinery/detail/work.hpp>
+#include <joinery/join_error.hpp>
+#include <joinery/task.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace joinery::detail {
+
+/// The tasks of a set or map: the index beside the queues of `join_state`.
+/** `K` is `void` for a set. `Joined` is what a join yields. */
+template<class K, class V, class Hash, class KeyEqual, class Joined>
+class join_table final : public join_state {
+    using index_type = task_index<K, Hash, KeyEqual>;
+    using slot = typename index_type::slot;
+    using table = typename index_type::table;
+    using membership = task_node::membership;
+
+public:
+    using joined = Joined;
+    using value_type = V;
+
+    join_table(boost::asio::any_io_executor executor, shared_reference<home> where, std::size_t capacity,
+               const Hash& hash, const KeyEqual& equal)
+        : join_state(std::move(executor))
+        , home_(std::move(where))
+        , index_(capacity, hash, equal)
+    {
+    }
+
+    home& own_home() const noexcept
+    {
+        return *home_;
+    }
+
+    const index_type& index() const noexcept
+    {
+        return index_;
+    }
+
+    index_type& index() noexcept
+    {
+        return index_;
+    }
+
+    // -- spawning ----------------------------------------------------------------------------------------
+
+    /// Adds a task under a key; what was there is replaced. Strong guarantee.
+    template<class Key>
+    abort_handle spawn(home& where, bool settled, Key&& key, task<V>&& work)
+        requires(!std::is_void_v<K>)
+    {
+        kept_task replaced; // let go, with its result, when the section is over
+        const section owner(*this);
+        const std::size_t hash = index_.hash(std::as_const(key));
+        const slot* const taken = index_.find(std::as_const(key), hash);
+        const std::uint64_t number = next_task_number();
+        task_node& task = task_access::node(work);
+        if (!taken) {
+            index_.insert(slot{stored_key<K>(std::forward<Key>(key)), &task, hash});
+            return launch(where, settled, number, hash, work, [this, &task] { index_.erase(task); });
+        }
+        task_node& before = *taken->task;
+        if (before.is_finished())
+            collect();
+        replaced.keep(*this, before);
+        const membership role = before.membership_;
+        taken->task = &task;
+        note_replaced(before);
+        abort_handle handle = launch(where, settled, number, hash, work, [this, taken, &before, role] {
+            taken->task = &before;
+            note_restored(before, role);
+        });
+        if (role == membership::listed_arrived) {
+            replaced.drop_result = true;
+        } else {
+            before.mark_unwanted();
+            before.abort(cancel_reason::replaced);
+        }
+        sweep();
+        settle();
+        return handle;
+    }
+
+    /// Adds a task that has no key. Strong guarantee.
+    abort_handle spawn(home& where, bool settled, task<V>&& work)
+        requires(std::is_void_v<K>)
+    {
+        const section owner(*this);
+        const std::uint64_t number = next_task_number();
+        const std::size_t hash = folded_product(number, 0x9e3779b97f4a7c15u);
+        task_node& task = task_access::node(work);
+        index_.insert(slot{{}, &task, hash});
+        return launch(where, settled, number, hash, work, [this, &task] { index_.erase(task); });
+    }
+
+    /// The home for an executor other than the set's own: the same for each task that is spawned on it.
+    template<class Executor>
+    shared_reference<home> home_for(const Executor& executor)
+    {
+        constexpr std::size_t most = 16;
+        const boost::asio::any_io_executor erased(executor);
+        if (erased == this->executor())
+            return home_;
+        for (const shared_reference<home>& known : homes_) {
+            if (known->executor() == erased)
+                return known;
+        }
+        shared_reference<home> where = home_of(executor);
+        if (homes_.size() == most)
+            homes_.erase(homes_.begin());
+        homes_.push_back(where);
+        return where;
+    }
+
+    // -- joining -----------------------------------------------------------------------------------------
+
+    std::optional<Joined> try_join()
+    {
+        const section owner(*this);
+        std::optional<Joined> next = take_next();
+        settle();
+        return next;
+    }
+
+    /// Takes the task that ended first. In a section. @throws what moving a key throws
+    std::optional<Joined> take_next()
+    {
+        task_node* const task = take_ready();
+        if (!task)
+            return std::nullopt;
+        auto key = index_.extract(*task);
+        task->membership_ = membership::none;
+        garbage_.push_back(*task);
+        if constexpr (std::is_void_v<K>)
+            return Joined{take_result(*task), task->id()};
+        else
+            return Joined{key->take(), take_result(*task), task->id()};
+    }
+
+    /// Takes every task that has ended. In a section.
+    std::vector<Joined> take_all()
+    {
+        std::vector<Joined> all;
+        all.reserve(listed());
+        while (std::optional<Joined> next = take_next())
+            all.push_back(std::move(*next));
+        return all;
+    }
+
+    // -- aborting and forgetting -------------------------------------------------------------------------
+
+    template<class Predicate>
+    std::size_t abort_matching(Predicate&& matches)
+    {
+        const section owner(*this, true); // the predicate may begin a join, which would then need the lock
+        std::vector<task_id> ids;
+        ids.reserve(index_.size());
+        for (const slot& entry : index_)
+            ids.push_back(entry.task->id());
+        std::size_t told = 0;
+        for (const task_id id : ids) {
+            const slot* entry = index_.find(id);
+            if (!entry || !is_match(matches, *entry))
+                continue;
+            entry = index_.find(id); // the predicate may have changed the index
+            told += entry && entry->task->abort(cancel_reason::aborted);
+        }
+        return told;
+    }
+
+    std::size_t abort_all(cancel_reason reason) noexcept
+    {
+        const section owner(*this);
+        std::size_t told = 0;
+        for (const slot& entry : index_)
+            told += entry.task->abort(reason);
+        return told;
+    }
+
+    void detach_all()
+    {
+        table dropped = index_.empty_table(); // destroyed, keys and all, when the section is over
+        const section owner(*this);
+        for (const slot& entry : index_) {
+            note_dropped(*entry.task);
+            entry.task->detach(); // from here on the task frees itself
+        }
+        index_.swap(dropped);
+        collect();
+        purge();
+        settle();
+    }
+
+    /// Aborts every task, and leaves them to whoever waits for a shutdown.
+    void begin_shutdown()
+    {
+        table dropped = index_.empty_table();
+        const section owner(*this);
+        for (const slot& entry : index_) {
+            note_replaced(*entry.task);
+            entry.task->mark_unwanted();
+            entry.task->abort(cancel_reason::shutdown);
+        }
+        index_.swap(dropped);
+        collect();
+        purge();
+        settle();
+    }
+
+    /// The end of the set or map: aborts every task, and cuts itself off from them.
+    void abandon() noexcept
+    {
+        table dropped = index_.empty_table();
+        const section owner(*this);
+        for (const slot& entry : index_)
+            entry.task->abort(cancel_reason::shutdown);
+        index_.swap(dropped);
+        close();
+    }
+
+private:
+    /// A value that cannot be moved out is lost, and the exception that says so takes its place.
+    static join_result<V> take_result(task_node& task)
+    {
+        try {
+            return task_block<V>::take(task);
+        } catch (...) {
+            return join_result<V>(boost::system::in_place_error, join_error(task.id(), std::current_exception()));
+        }
+    }
+
+    /// Keeps a task that is being replaced: an executor that runs the new one on the spot may let the old one go.
+    class kept_task {
+    public:
+        kept_task() noexcept = default;
+        kept_task(const kept_task&) = delete;
+        kept_task& operator=(const kept_task&) = delete;
+
+        ~kept_task()
+        {
+            if (!task_)
+                return;
+            if (drop_result)
+                task_block<V>::drop(*task_);
+            task_->release();
+            table_->release();
+        }
+
+        void keep(join_table& table, task_node& task) noexcept
+        {
+            table_ = &table;
+            table.retain();
+            task_ = &task;
+            task.retain();
+        }
+
+        bool drop_result = false;
+
+    private:
+        join_table* table_ = nullptr;
+        task_node* task_ = nullptr;
+    };
+
+    template<class Predicate>
+    static bool is_match(Predicate& matches, const slot& entry)
+    {
+        if constexpr (std::is_void_v<K>)
+            return static_cast<bool>(matches(entry.task->id()));
+        else
+            return static_cast<bool>(matches(entry.key.get()));
+    }
+
+    void dispose(task_node& task) noexcept override
+    {
+        task_block<V>::dispose(task);
+        release();
+    }
+
+    void drop_result(task_node& task) noexcept override
+    {
+        task_block<V>::drop(task);
+    }
+
+    std::size_t listed() const noexcept override
+    {
+        return index_.size();
+    }
+
+    /// Sends a task, which is in the index, on its way; if its home cannot take it, all is as before.
+    template<class Undo>
+    abort_handle launch(home& where, bool settled, std::uint64_t number, std::size_t hash, task<V>& work, Undo undo)
+    {
+        task_node& task = task_access::node(work);
+        const bool own_reference = &where.anchor() != &home_->anchor();
+        if (own_reference)
+            where.anchor().retain();
+        retain();
+        task.spawned(*this, where, own_reference, number, hash);
+        if (settled)
+            task.settle_before_start();
+        task.membership_ = membership::listed;
+        try {
+            where.schedule(task);
+        } catch (...) {
+            undo();
+            task.not_spawned();
+            release();
+            throw;
+        }
+        task_access::release(work);
+        return abort_handle_access::make(task);
+    }
+
+    shared_reference<home> home_;
+    std::vector<shared_reference<home>> homes_; // of other executors, the one that was met last at the end
+    index_type index_;
+};
+
+} // namespace joinery::detail

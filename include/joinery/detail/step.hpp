@@ -1,0 +1,244 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/detail/task_node.hpp>
+
+#include <coroutine>
+
+namespace joinery::detail {
+
+/// What became of the start of a suspension.
+enum class progress {
+    waiting, // the task is someone else's now, or has ended: touch it no more
+    ready    // it is over already: resume the task
+};
+
+/// What a task's coroutine waits for: a part of the awaiter, in the frame of the coroutine that waits.
+/**
+ * The coroutine is wholly suspended before `start` is called, and `start` is called from outside of it, so
+ * the frame may be resumed or destroyed at any moment from then on.
+ */
+class suspension {
+public:
+    suspension(const suspension&) = delete;
+    suspension& operator=(const suspension&) = delete;
+
+    /// Begins the operation. In the serial order of the task's home.
+    virtual progress start(task_node& task) noexcept = 0;
+
+    /// Asks the operation, which has started, to end. In the serial order of the task's home.
+    virtual void cancel(task_node&) noexcept
+    {
+    }
+
+    std::coroutine_handle<> coroutine; // what to resume when it is over
+    bool lost = false;                 // it will never be over: its handler was destroyed
+    bool granted = false;              // it gave a result that must not be lost: resume in spite of an abort
+
+protected:
+    constexpr suspension() noexcept = default;
+    ~suspension() = default;
+};
+
+/// Takes a task from where it is to where it waits again, or ends. In the serial order of its home.
+/**
+ * The one place in which a task's coroutine is entered, resumed or destroyed:
+ *
+ *     not entered ──▶ runs ──▶ waits ──▶ the operation is over ──▶ runs … runs to its end ──▶ ended
+ *          │                     │                │                                             ▲
+ *          └────── abort ────────┴──── abort ─────┴─────────────────────────────────────────────┘
+ *
+ * An aborted task is destroyed where it stands: not entered, about to wait, or when what it waits for is
+ * over. It is never resumed to be told, but for work that is not a `task`, whose own rules decide.
+ */
+inline void step(task_node& task) noexcept
+{
+    for (;;) {
+        suspension* waiting = task.waiting_;
+        if (!task.step_.to_start) {
+            if (waiting && waiting->lost)
+                return task.end_executor_gone();
+            if (task.abort_requested() && !(waiting && (waiting->granted || task.step_.foreign)))
+                return task.end_cancelled();
+            task.waiting_ = nullptr;
+            task.step_.stepping = true;
+            (waiting ? waiting->coroutine : task.frame()).resume();
+            waiting = task.waiting_;
+        }
+        task.step_.to_start = false;
+        task.step_.stepping = true;
+        if (waiting->start(task) == progress::waiting)
+            return;
+    }
+}
+
+/// Continues a task whose operation is over, from whatever thread found out.
+inline void operation_over(task_node& task) noexcept;
+
+/// Queues a task for its next step; ends it if its home cannot take it.
+inline void reschedule(task_node& task) noexcept
+{
+    task.step_.stepping = false;
+    try {
+        task.where().schedule(task);
+    } catch (...) {
+        task.end_executor_gone();
+    }
+}
+
+inline void operation_over(task_node& task) noexcept
+{
+    if (!task.where().inside()) {
+        try {
+            task.where().schedule(task);
+        } catch (...) {
+            task.end_executor_gone();
+        }
+    } else if (task.step_.stepping) {
+        task.step_.ended = true;
+    } else {
+        step(task);
+    }
+}
+
+/// Tells a task, in its home's serial order, of an abort that came after it had first waited.
+inline void receive_abort(task_node& task) noexcept
+{
+    if (suspension* waiting = task.waiting_; waiting && !task.step_.stepping && !task.step_.to_start)
+        waiting->cancel(task);
+}
+
+/// Waits for an operation that an abort cancels: what a `co_await` of something asynchronous is.
+class cancellable_suspension : public suspension {
+public:
+    /// Called in the coroutine, before it is suspended. @throws std::bad_alloc
+    void prepare(task_node& task, std::coroutine_handle<> waiter)
+    {
+        if (!task.where().serial())
+            task.move_to(*task.where().make_serial(), true);
+        coroutine = waiter;
+        task.waiting_ = this;
+    }
+
+    progress start(task_node& task) noexcept final
+    {
+        if (!task.where().inside()) {
+            task.step_.to_start = true;
+            reschedule(task);
+            return progress::waiting;
+        }
+        if (!task.settle_in_home()) {
+            task.end_cancelled();
+            return progress::waiting;
+        }
+        initiate(task);
+        return settle(task);
+    }
+
+    void cancel(task_node& task) noexcept final
+    {
+        task.step_.stepping = true;
+        request_end(task);
+        if (settle(task) == progress::ready)
+            step(task);
+    }
+
+protected:
+    constexpr cancellable_suspension() noexcept = default;
+    ~cancellable_suspension() = default;
+
+    /// Starts the operation, whose end is told by `operation_over`, also from within this call.
+    virtual void initiate(task_node& task) noexcept = 0;
+
+    /// Cancels the operation, which then ends in its own time, also from within this call.
+    virtual void request_end(task_node& task) noexcept = 0;
+
+private:
+    static progress settle(task_node& task) noexcept
+    {
+        task.step_.stepping = false;
+        if (!task.step_.ended)
+            return progress::waiting;
+        task.step_.ended = false;
+        return progress::ready;
+    }
+};
+
+/// Waits for nothing but an abort, in the list of its home, so that the end of the home finds it.
+class parked_suspension : public cancellable_suspension {
+public:
+    /// Ends the tasks in the list of a home whose executor is gone.
+    static void end_all(parked_suspension*& list) noexcept
+    {
+        while (list) {
+            parked_suspension& parked = *list;
+            parked.unlink();
+            parked.task_->end_executor_gone();
+        }
+    }
+
+protected:
+    constexpr parked_suspension() noexcept = default;
+    ~parked_suspension() = default;
+
+private:
+    void initiate(task_node& task) noexcept final
+    {
+        task_ = &task;
+        link_ = &task.where().parked_;
+        after_ = *link_;
+        if (after_)
+            after_->link_ = &after_;
+        *link_ = this;
+    }
+
+    void request_end(task_node& task) noexcept final
+    {
+        unlink();
+        operation_over(task);
+    }
+
+    void unlink() noexcept
+    {
+        *link_ = after_;
+        if (after_)
+            after_->link_ = link_;
+    }
+
+    task_node* task_ = nullptr;
+    parked_suspension* after_ = nullptr;
+    parked_suspension** link_ = nullptr; // what points at this one
+};
+
+/// Lets the other tasks of the home take their turn.
+class yield_suspension final : public suspension {
+public:
+    progress start(task_node& task) noexcept override
+    {
+        if (task.abort_requested())
+            task.end_cancelled();
+        else
+            reschedule(task);
+        return progress::waiting;
+    }
+};
+
+/// The end of a task's coroutine.
+template<outcome How>
+class end_suspension final : public suspension {
+public:
+    progress start(task_node& task) noexcept override
+    {
+        task.step_.stepping = false;
+        task.end(How);
+        return progress::waiting;
+    }
+
+    static suspension& instance() noexcept
+    {
+        static constinit end_suspension ended;
+        return ended;
+    }
+};
+
+} // namespace joinery::detail

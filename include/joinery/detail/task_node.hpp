@@ -1,0 +1,329 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/cancel_reason.hpp>
+#include <joinery/detail/home.hpp>
+#include <joinery/task_id.hpp>
+
+#include <boost/assert.hpp>
+
+#include <atomic>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace joinery::detail {
+
+class suspension;
+class task_node;
+
+/// Where a task goes when it has ended.
+class completion_sink {
+public:
+    /// Takes over the task's own reference. Any thread.
+    virtual void completed(task_node& task) noexcept = 0;
+
+    /// Destroys the task's result and frees its block: nothing refers to it any more. Any thread.
+    virtual void dispose(task_node& task) noexcept = 0;
+
+protected:
+    ~completion_sink() = default;
+};
+
+enum class outcome : std::uint8_t { none, value, exception, cancelled };
+
+/// Everything about a task but its code and its result.
+/**
+ * One block of memory holds the room for the result, the node, and the coroutine's frame, in that order, so
+ * that the frame stands at a fixed distance from the node whatever the type of the result. The frame is
+ * destroyed when the task ends; the block stays until the task is joined and the last handle is gone.
+ *
+ * Three parties write to a node, each to fields of its own, so that none needs a lock:
+ *
+ * - *anyone*: `flags_` (aborted, with its reason; detached; unwanted) and `references_`, both atomic;
+ * - *the home*, in its serial order: `step_`, `waiting_`, `home_`, and `outcome_` once, to publish the end;
+ * - *the owner* of the set or map: `membership_`.
+ *
+ * `next_` belongs to the one queue that the task is in: its home's, or, after its end, its set's.
+ *
+ * Rejected: a flag that says whether the task is suspended at this moment, so that an abort need not tell
+ * the home of a task that runs. It would cost two atomic operations for each operation that a task waits
+ * for; `addressed` costs one in a task's life, and nothing for a task that never waits.
+ */
+class alignas(16) task_node {
+public:
+    task_node() noexcept = default;
+    task_node(const task_node&) = delete;
+    task_node& operator=(const task_node&) = delete;
+
+    // -- its place in memory -----------------------------------------------------------------------------
+
+    static task_node& of_frame(void* frame) noexcept
+    {
+        return *std::launder(reinterpret_cast<task_node*>(static_cast<std::byte*>(frame) - sizeof(task_node)));
+    }
+
+    std::coroutine_handle<> frame() noexcept
+    {
+        return std::coroutine_handle<>::from_address(reinterpret_cast<std::byte*>(this) + sizeof(task_node));
+    }
+
+    // -- identity ----------------------------------------------------------------------------------------
+
+    /// Makes a node of a block whose coroutine nobody else knows. It has one reference: its own.
+    void spawned(completion_sink& sink, home& where, bool owns_home, std::uint64_t number, std::size_t hash) noexcept
+    {
+        sink_ = &sink;
+        home_ = &where;
+        step_.owns_home = owns_home;
+        number_ = number;
+        hash_ = hash;
+        references_.store(1, std::memory_order_relaxed);
+    }
+
+    /// Undoes `spawned`, for a task that no one took.
+    void not_spawned() noexcept
+    {
+        release_home();
+        references_.store(0, std::memory_order_relaxed);
+    }
+
+    task_id id() const noexcept
+    {
+        return task_id(number_, hash_);
+    }
+
+    std::uint64_t number() const noexcept
+    {
+        return number_;
+    }
+
+    std::size_t hash() const noexcept
+    {
+        return hash_;
+    }
+
+    static std::size_t hash_of(task_id id) noexcept
+    {
+        return id.hash_;
+    }
+
+    // -- references --------------------------------------------------------------------------------------
+
+    bool is_spawned() const noexcept
+    {
+        return references_.load(std::memory_order_relaxed) != 0;
+    }
+
+    void retain() noexcept
+    {
+        references_.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    /// Whether someone else has a reference, or had one a moment ago.
+    bool is_shared() const noexcept
+    {
+        return references_.load(std::memory_order_acquire) != 1;
+    }
+
+    void release() noexcept
+    {
+        // A sole owner need not tell anyone: most tasks are joined with no handle left.
+        if (references_.load(std::memory_order_acquire) == 1 ||
+            references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            sink_->dispose(*this);
+    }
+
+    // -- abort and detachment: any thread ----------------------------------------------------------------
+
+    bool abort_requested() const noexcept
+    {
+        return (flags_.load(std::memory_order_acquire) & aborted) != 0;
+    }
+
+    cancel_reason reason() const noexcept
+    {
+        return static_cast<cancel_reason>((flags_.load(std::memory_order_acquire) & reason_mask) >> reason_shift);
+    }
+
+    bool is_detached() const noexcept
+    {
+        return (flags_.load(std::memory_order_acquire) & detached) != 0;
+    }
+
+    void detach() noexcept
+    {
+        flags_.fetch_or(detached, std::memory_order_acq_rel);
+    }
+
+    /// Whether nobody will join the task, though its end is waited for.
+    bool is_unwanted() const noexcept
+    {
+        return (flags_.load(std::memory_order_acquire) & unwanted) != 0;
+    }
+
+    void mark_unwanted() noexcept
+    {
+        flags_.fetch_or(unwanted, std::memory_order_acq_rel);
+    }
+
+    /// Asks the task to end. Whether it was told: not when it had ended.
+    bool abort(cancel_reason reason) noexcept
+    {
+        if (is_finished())
+            return false;
+        const std::uint8_t before = mark_aborted(reason);
+        if ((before & (aborted | addressed)) == addressed)
+            home_->deliver_abort(*this);
+        return true;
+    }
+
+    /// Notes the abort for the task to find, and tells nobody. Returns the flags as they were.
+    std::uint8_t mark_aborted(cancel_reason reason) noexcept
+    {
+        std::uint8_t flags = flags_.load(std::memory_order_relaxed);
+        while ((flags & aborted) == 0) {
+            const auto marked =
+                static_cast<std::uint8_t>(flags | aborted | (static_cast<unsigned>(reason) << reason_shift));
+            if (flags_.compare_exchange_weak(flags, marked, std::memory_order_acq_rel))
+                break;
+        }
+        return flags;
+    }
+
+    /// Settles the task in its home: from now on an abort is delivered there. False if it is aborted already.
+    bool settle_in_home() noexcept
+    {
+        if (step_.settled)
+            return !abort_requested();
+        step_.settled = true;
+        return (flags_.fetch_or(addressed, std::memory_order_acq_rel) & aborted) == 0;
+    }
+
+    /// The same for a task whose home takes aborts from the start. Before anyone else knows the task.
+    void settle_before_start() noexcept
+    {
+        step_.settled = true;
+        flags_.store(addressed, std::memory_order_relaxed);
+    }
+
+    // -- the end -----------------------------------------------------------------------------------------
+
+    bool is_finished() const noexcept
+    {
+        return outcome_.load(std::memory_order_acquire) != outcome::none;
+    }
+
+    /// How the task ended. @pre `is_finished()`
+    outcome how() const noexcept
+    {
+        return outcome_.load(std::memory_order_acquire);
+    }
+
+    /// Destroys the frame, publishes the outcome, and hands the task to its set. Its home only.
+    void end(outcome how) noexcept
+    {
+        waiting_ = nullptr;
+        frame().destroy();
+        outcome_.store(how, std::memory_order_release);
+        sink_->completed(*this);
+    }
+
+    /// Takes note that the result was destroyed before its time.
+    void result_dropped() noexcept
+    {
+        outcome_.store(outcome::cancelled, std::memory_order_release);
+    }
+
+    void end_cancelled() noexcept
+    {
+        end(outcome::cancelled);
+    }
+
+    /// Ends a task whose execution context is gone. Whoever has the task at that moment.
+    void end_executor_gone() noexcept
+    {
+        mark_aborted(cancel_reason::executor_gone);
+        end_cancelled();
+    }
+
+    // -- its home ----------------------------------------------------------------------------------------
+
+    home& where() const noexcept
+    {
+        return *home_;
+    }
+
+    /// Moves a task that has not settled to another home of the same anchor.
+    void move_within(home& where) noexcept
+    {
+        BOOST_ASSERT(&where.anchor() == &home_->anchor());
+        home_ = &where;
+    }
+
+    /// Moves a task that has not settled. The home that it takes reference to, if any, it owns from now on.
+    void move_to(home& where, bool owns_home) noexcept
+    {
+        home* before = home_;
+        home_ = &where;
+        const bool owned = step_.owns_home;
+        step_.owns_home = owns_home;
+        if (owned)
+            before->anchor().release();
+    }
+
+    void release_home() noexcept
+    {
+        if (step_.owns_home)
+            home_->anchor().release();
+    }
+
+    // -- fields of the home, see step.hpp ----------------------------------------------------------------
+
+    suspension* waiting_ = nullptr;     // what the coroutine waits for; null while it runs or never ran
+    task_node* next_ = nullptr;         // link of the queue that the task is in
+    task_node* next_aborted_ = nullptr; // link of its home's inbox of aborts
+
+    struct step_state {
+        bool stepping : 1 = false;  // the coroutine, or the start or cancel of its operation, is on the stack
+        bool to_start : 1 = false;  // `waiting_` is to be started, not resumed
+        bool ended : 1 = false;     // the operation ended while `stepping`
+        bool foreign : 1 = false;   // wraps work that is no `task`: hears of its operation's end after an abort
+        bool settled : 1 = false;   // its home is its last
+        bool has_value : 1 = false; // the coroutine has returned
+        bool failed : 1 = false;    // … or thrown
+        bool owns_home : 1 = false;
+    };
+    step_state step_;
+
+    // -- fields of the owner, see join_state.hpp ---------------------------------------------------------
+
+    enum class membership : std::uint8_t {
+        none,           // joined, dropped or detached: of no interest any more
+        listed,         // in the index
+        listed_arrived, // … and in the owner's list of finished tasks
+        replaced        // out of the index, and waited for by a shutdown only
+    };
+    membership membership_ = membership::none;
+
+private:
+    static constexpr std::uint8_t aborted = 1;
+    static constexpr std::uint8_t addressed = 2;
+    static constexpr std::uint8_t detached = 4;
+    static constexpr std::uint8_t unwanted = 8;
+    static constexpr std::uint8_t reason_mask = 0x70;
+    static constexpr int reason_shift = 4;
+
+    std::atomic<std::uint8_t> flags_{0};
+    std::atomic<outcome> outcome_{outcome::none};
+    std::atomic<std::uint32_t> references_{0};
+    completion_sink* sink_ = nullptr;
+    home* home_ = nullptr;
+    std::uint64_t number_ = 0;
+    std::size_t hash_ = 0;
+};
+
+static_assert(sizeof(task_node) == 64, "a node fills one cache line");
+
+} // namespace joinery::detail
