@@ -1,0 +1,1 @@
+#include <joinery/low.hpp>

@@ -1,0 +1,1 @@
+#include <joinery/high.hpp>

@@ -1,0 +1,67 @@
+# cmake -P check_layers.cmake <directory of headers> <table>
+#
+# The table lists the layers from the top to the bottom: a line [name of the layer], then its headers,
+# one a line, as paths within the directory. A header may include headers of its own layer and of the
+# earlier ones, always as <joinery/…>, and never the whole of <boost/asio.hpp>.
+cmake_minimum_required(VERSION 3.25)
+
+set(headers_dir ${CMAKE_ARGV3})
+set(table ${CMAKE_ARGV4})
+
+function(complain text)
+    message(SEND_ERROR "${text}")
+endfunction()
+
+# Read the table: layer_of_<header> is the number of its layer, name_of_<number> the layer's name.
+set(number 0)
+set(listed)
+file(READ ${table} rest)
+string(REPLACE ";" " " rest "${rest}")
+string(REPLACE "[" "layer: " rest "${rest}") # CMake's lists treat brackets as quotes
+string(REPLACE "]" "" rest "${rest}")
+string(REPLACE "\n" ";" lines "${rest}")
+foreach(line IN LISTS lines)
+    string(STRIP "${line}" line)
+    if(line STREQUAL "" OR line MATCHES "^#")
+        continue()
+    elseif(line MATCHES "^layer: (.+)$")
+        math(EXPR number "${number} + 1")
+        set(name_of_${number} "${CMAKE_MATCH_1}")
+    elseif(number EQUAL 0)
+        complain("${line} stands before the first layer")
+    elseif(DEFINED layer_of_${line})
+        complain("${line} is listed twice")
+    else()
+        set(layer_of_${line} ${number})
+        list(APPEND listed ${line})
+        if(NOT EXISTS ${headers_dir}/${line})
+            complain("${line} is listed in layer \"${name_of_${number}}\", but there is no such header")
+        endif()
+    endif()
+endforeach()
+
+file(GLOB_RECURSE headers RELATIVE ${headers_dir} ${headers_dir}/*.hpp)
+foreach(header IN LISTS headers)
+    if(NOT DEFINED layer_of_${header})
+        complain("${header} is in no layer: add it to ${table}")
+        continue()
+    endif()
+    set(own ${layer_of_${header}})
+
+    file(STRINGS ${headers_dir}/${header} includes REGEX "^[ \t]*#[ \t]*include")
+    foreach(include IN LISTS includes)
+        if(include MATCHES "<boost/asio\\.hpp>")
+            complain("${header} includes the whole of <boost/asio.hpp>")
+        elseif(include MATCHES "\"(.*)\"")
+            complain("${header} includes \"${CMAKE_MATCH_1}\" in quotes")
+        elseif(include MATCHES "<joinery/(.*)>")
+            set(included ${CMAKE_MATCH_1})
+            if(NOT DEFINED layer_of_${included})
+                complain("${header} includes ${included}, which is in no layer")
+            elseif(layer_of_${included} GREATER own)
+                set(later ${layer_of_${included}})
+                complain("${header} includes ${included}, which is in the later layer \"${name_of_${later}}\"; ${header} is in \"${name_of_${own}}\"")
+            endif()
+        endif()
+    endforeach()
+endforeach()
