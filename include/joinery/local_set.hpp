@@ -1,16 +1,18 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <joinery/detail/home_of.hpp>
 #include <joinery/detail/lone_task.hpp>
-#include <joinery/detail/serial_home.hpp>
+#include <joinery/detail/loop_home.hpp>
+#include <joinery/detail/own_home.hpp>
+#include <joinery/detail/shared_object.hpp>
 #include <joinery/detail/work.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/assert.hpp>
 
-#include <cstddef>
+#include <atomic>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -18,8 +20,97 @@
 namespace joinery {
 
 namespace detail {
+
 struct local_set_access;
-}
+
+/// The loop of a `local_set`.
+class local_home final : public shared_object, public loop_home {
+public:
+    local_home()
+        : loop_home(static_cast<shared_object&>(*this))
+    {
+    }
+
+    /// Runs the loop until a condition holds.
+    template<class Condition>
+    void run_until(Condition is_reached)
+    {
+        const entry in(*this);
+        const auto guard = boost::asio::make_work_guard(context());
+        for (;;) {
+            const bool handled = poll_context(); // first, so that those who call this in a loop hold back no I/O
+            const bool moved = take_turn([]() noexcept { return false; });
+            if (is_reached())
+                return;
+            if (!handled && !moved)
+                sleep_unless([]() noexcept { return false; });
+        }
+    }
+
+    /// Runs the loop until its tasks wait for no operation, and the `io_context` has no work.
+    void run()
+    {
+        using guard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
+        const entry in(*this);
+        for (;;) {
+            const bool moved = take_turn([]() noexcept { return false; });
+            if (poll_context() || moved)
+                continue;
+            // Operations of other contexts are no work here.
+            const auto elsewhere = operations_.load(std::memory_order_acquire) != 0
+                                       ? std::optional<guard>(context().get_executor())
+                                       : std::nullopt;
+            if (!sleep_unless([]() noexcept { return false; }) && !elsewhere)
+                return;
+        }
+    }
+
+    /// Ends every task, and the `io_context`.
+    void end() noexcept
+    {
+        close_queues();
+        shut_context_down();
+        destroy_context();
+    }
+
+    void operation_began() noexcept override
+    {
+        operations_.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    void operation_ended() noexcept override
+    {
+        operations_.fetch_sub(1, std::memory_order_release);
+        if (!runs_here())
+            wake(); // `run` may sleep because of this operation alone
+    }
+
+private:
+    class entry {
+    public:
+        explicit entry(local_home& loop) noexcept
+            : loop_(loop)
+            , interrupted_(loop.enter())
+        {
+        }
+
+        ~entry()
+        {
+            loop_.leave(interrupted_);
+        }
+
+        entry(const entry&) = delete;
+        entry& operator=(const entry&) = delete;
+
+    private:
+        local_home& loop_;
+        loop_home* interrupted_;
+    };
+
+    std::atomic<int> operations_{0}; // that tasks wait for
+};
+
+} // namespace detail
 
 /// Tasks that all run on one thread, so that they can share data without locks.
 /**
@@ -31,31 +122,26 @@ struct local_set_access;
  */
 class local_set {
 public:
-    using executor_type = boost::asio::io_context::executor_type;
+    using executor_type = detail::own_executor<true>;
 
     local_set()
-        : context_(1)
-        , home_(detail::shared_reference<detail::serial_home>::adopt(
-              new detail::serial_home(context_.get_executor(), &detail::is_inside<executor_type>)))
+        : home_(detail::shared_reference<detail::local_home>::adopt(new detail::local_home))
     {
-        boost::asio::use_service<detail::resident_home>(context_).settle(
-            *home_, [](const boost::asio::any_io_executor& executor) noexcept {
-                return detail::own_io_context(executor) != nullptr;
-            });
     }
 
     ~local_set()
     {
         check_thread();
-        home_->close();
+        home_->end();
     }
 
     local_set(const local_set&) = delete;
     local_set& operator=(const local_set&) = delete;
 
+    /// The executor of its thread. A copy may outlive the set, and then destroys what it is given.
     executor_type get_executor() noexcept
     {
-        return context_.get_executor();
+        return executor_type(*home_);
     }
 
     /// The set whose `run` or `run_until` is on this thread's stack, the innermost; null if there is none.
@@ -75,28 +161,23 @@ public:
     {
         using value_type = detail::work_value<Work>;
         const scope in(*this);
-        const auto guard = boost::asio::make_work_guard(context_);
         const auto root =
             detail::lone_task<value_type>::start(*home_, detail::make_task<value_type>(std::forward<Work>(work)));
-        context_.restart();
-        while (!root->has_ended())
-            context_.run_one();
+        home_->run_until([&root] { return root->has_ended(); });
         return root->value();
     }
 
-    /// Runs the tasks of the set until none can go on, and there is nothing that they wait for here.
+    /// Runs the tasks of the set until none of them waits for an operation, and nothing else waits on its executor.
     /**
-     * A task in `this_task::sleep_forever()`, or one that waits for a set or map elsewhere, does not keep it running.
+     * A task in `this_task::sleep_forever()` does not keep it running.
      *
-     * @returns the number of handlers that were run, as `io_context::run` does
      * @throws  std::logic_error  in a task of this set; what a handler on the set's executor throws
      * @pre     the caller is on the set's thread
      */
-    std::size_t run()
+    void run()
     {
         const scope in(*this);
-        context_.restart();
-        return context_.run();
+        home_->run();
     }
 
 private:
@@ -137,8 +218,7 @@ private:
 
     bool runs_ = false;
     const std::thread::id thread_ = std::this_thread::get_id();
-    boost::asio::io_context context_;
-    detail::shared_reference<detail::serial_home> home_;
+    detail::shared_reference<detail::local_home> home_;
 };
 
 namespace detail {

@@ -3,17 +3,13 @@
 
 #include <joinery/blocking_pool.hpp>
 #include <joinery/detail/default_blocking_pool.hpp>
-#include <joinery/detail/home_of.hpp>
 #include <joinery/detail/lone_task.hpp>
+#include <joinery/detail/own_home.hpp>
 #include <joinery/detail/runtime_home.hpp>
 #include <joinery/detail/shared_object.hpp>
 #include <joinery/detail/work.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/execution/blocking.hpp>
-#include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/assert.hpp>
 
 #include <algorithm>
@@ -32,6 +28,9 @@ namespace joinery {
  * Inside a task, `co_await asio::this_coro::executor` is the worker's executor: make I/O objects from it, so that they
  * live where the task does. A set or map that is made from it has all of its tasks on that worker.
  *
+ * A function that is posted to the runtime may compute for long, as a task may. A handler that is posted to a worker's
+ * own executor, or that an operation on it calls, should not: it can hold back a task that has not started.
+ *
  * The destructor ends the tasks that are left as cancelled with `executor_gone`; it waits for those that run to come
  * to a `co_await` or to their end, and for the functions on the blocking pool.
  *
@@ -40,7 +39,7 @@ namespace joinery {
  */
 class runtime : public boost::asio::execution_context {
 public:
-    class executor_type;
+    using executor_type = detail::own_executor<false>;
 
     /// Starts as many workers as the machine has cores.
     runtime()
@@ -54,8 +53,14 @@ public:
     ~runtime();
 
     /// The executor that spreads tasks over the workers.
-    /** A function that is posted to it runs on the worker of the calling thread, or else on any one. */
-    executor_type get_executor() noexcept;
+    /**
+     * A function that is posted to it runs on the worker of the calling thread, or else on any one. A copy may outlive
+     * the runtime, and then destroys what it is given.
+     */
+    executor_type get_executor() noexcept
+    {
+        return executor_type(*home_);
+    }
 
     /// Runs work to its end on the workers, while the calling thread waits. Returns its value.
     /**
@@ -90,52 +95,11 @@ private:
     blocking_pool pool_;
 };
 
-/// Runs functions on the workers of a `runtime`.
-class runtime::executor_type {
-public:
-    boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept
-    {
-        return *runtime_;
-    }
-
-    static constexpr boost::asio::execution::blocking_t query(boost::asio::execution::blocking_t) noexcept
-    {
-        return boost::asio::execution::blocking.never;
-    }
-
-    template<class F>
-    void execute(F&& function) const
-    {
-        boost::asio::post(home_->nearest().context(), std::forward<F>(function));
-    }
-
-    friend bool operator==(const executor_type& a, const executor_type& b) noexcept
-    {
-        return a.home_ == b.home_;
-    }
-
-private:
-    friend class runtime;
-
-    executor_type(runtime& all, detail::runtime_home& where) noexcept
-        : runtime_(&all)
-        , home_(&where)
-    {
-    }
-
-    runtime* runtime_;
-    detail::runtime_home* home_;
-};
-
 inline runtime::runtime(std::size_t workers, const blocking_pool::options& blocking)
-    : home_(detail::shared_reference<detail::runtime_home>::adopt(new detail::runtime_home(workers)))
+    : home_(detail::shared_reference<detail::runtime_home>::adopt(new detail::runtime_home(workers, *this)))
     , pool_(blocking)
 {
     BOOST_ASSERT(workers != 0);
-    boost::asio::use_service<detail::resident_home>(*this).settle(
-        *home_, [](const boost::asio::any_io_executor& executor) noexcept {
-            return executor.target<executor_type>() != nullptr;
-        });
     detail::default_blocking_pool::share(*this, pool_);
     for (detail::worker& each : home_->workers())
         detail::default_blocking_pool::share(each.context(), pool_);
@@ -148,11 +112,6 @@ inline runtime::~runtime()
     detail::blocking_pool_access::home(pool_).close(); // functions may own I/O objects of the workers
     shutdown();
     home_->destroy_contexts();
-}
-
-inline runtime::executor_type runtime::get_executor() noexcept
-{
-    return executor_type(*this, *home_);
 }
 
 } // namespace joinery

@@ -7,6 +7,8 @@
 #include <joinery/join_set.hpp>
 #include <joinery/local_set.hpp>
 #include <joinery/runtime.hpp>
+#include <joinery/task.hpp>
+#include <joinery/this_task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -52,8 +54,7 @@ public:
             executor_ = boost::asio::make_strand(*context_);
             break;
         case home_kind::local_set:
-            context_ = &local_.emplace().get_executor().context();
-            executor_ = context_->get_executor();
+            executor_ = local_.emplace().get_executor();
             break;
         case home_kind::thread_pool:
             executor_ = pool_.emplace(2).get_executor();
@@ -72,7 +73,7 @@ public:
     /// Whether its tasks run on the thread of the test, and only when it says so.
     bool is_on_this_thread() const noexcept
     {
-        return context_ != nullptr;
+        return context_ || local_;
     }
 
     /// Runs tasks until a condition holds, which they may change on their own threads.
@@ -87,7 +88,10 @@ public:
                 ADD_FAILURE_AT(where.file_name(), static_cast<int>(where.line())) << "the condition never holds";
                 return;
             }
-            std::this_thread::yield();
+            if (local_)
+                local_->run_until([]() -> task<> { co_await this_task::yield(); });
+            else
+                std::this_thread::yield();
         }
     }
 
@@ -98,8 +102,8 @@ public:
         const auto is_ready = [&future] {
             return future.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
         };
-        if (context_)
-            test::run_until(*context_, is_ready, where);
+        if (is_on_this_thread())
+            run_until(is_ready, where);
         return test::get(std::move(future), where);
     }
 

@@ -36,7 +36,7 @@ public:
         return true;
     }
 
-    boost::asio::any_io_executor executor() const override
+    boost::asio::any_io_executor executor() override
     {
         return {};
     }

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstddef>
 #include <ctime>
+#include <future>
 #include <gtest/gtest.h>
 #include <latch>
 #include <memory>
@@ -273,6 +274,22 @@ TEST_F(Runtime, PostedFunctionsRunOnItsThreads)
     }
     wait_until([&] { return count == 1'000; });
     EXPECT_FALSE(outside);
+}
+
+TEST_F(Runtime, APostedFunctionThatComputesHoldsBackNoTask)
+{
+    runtime workers(2);
+    for (int round = 0; round != 300; ++round) {
+        std::latch task_ran(1);
+        std::promise<void> posted;
+        asio::post(workers.get_executor(), [&] {
+            posted.set_value();
+            task_ran.wait();
+        });
+        if (round % 2)
+            posted.get_future().wait();
+        workers.block_on([&task_ran] { task_ran.count_down(); });
+    }
 }
 
 TEST(ThreadPool, ATaskThatComputesHoldsBackNoOther)

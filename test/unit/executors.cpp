@@ -22,6 +22,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/system_executor.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <chrono>
@@ -204,7 +206,7 @@ TEST_F(LocalSet, IsCurrentOnlyWhileItRuns)
     EXPECT_EQ(local_set::current(), nullptr);
     bool ran = false;
     asio::post(local_.get_executor(), [&] { ran = local_set::current() == &local_; });
-    EXPECT_NE(local_.run(), 0u);
+    local_.run();
     EXPECT_TRUE(ran);
     EXPECT_THROW(local_.run_until(failing()), std::domain_error);
     EXPECT_EQ(local_set::current(), nullptr);
@@ -282,12 +284,49 @@ TEST_F(LocalSet, RunWaitsForOperationsButNotForTasksThatSleepForEver)
         co_return 1;
     });
     map.spawn(2, wait_forever());
-    EXPECT_NE(local_.run(), 0u);
+    local_.run();
     const auto next = map.try_join_next();
     ASSERT_TRUE(next);
     EXPECT_EQ(next->key, 1);
     EXPECT_FALSE(map.try_join_next());
-    EXPECT_EQ(local_.run(), 0u);
+    local_.run();
+    EXPECT_EQ(map.size(), 1u);
+}
+
+TEST_F(LocalSet, RunWaitsForOperationsOfOtherContexts)
+{
+    asio::thread_pool elsewhere(1);
+    join_set<int> set(local_);
+    for (int i = 0; i != 100; ++i) {
+        set.spawn([&elsewhere]() -> task<int> {
+            co_await asio::post(elsewhere, asio::deferred);
+            co_return 1;
+        });
+        local_.run();
+        const auto next = set.try_join_next();
+        ASSERT_TRUE(next);
+        EXPECT_EQ(next->result.value(), 1);
+    }
+}
+
+TEST_F(LocalSet, MayEndWhileAnotherThreadStillHandsAnOperationBack)
+{
+    asio::thread_pool elsewhere(1);
+    for (int i = 0; i != 200; ++i) {
+        block_on([&elsewhere]() -> task<> { co_await asio::post(elsewhere, asio::deferred); });
+        block_on([&elsewhere]() -> asio::awaitable<void> { co_await asio::post(elsewhere, asio::use_awaitable); });
+        runtime(1).block_on([&elsewhere]() -> task<> { co_await asio::post(elsewhere, asio::deferred); });
+    }
+}
+
+TEST_F(LocalSet, ItsExecutorMayOutliveIt)
+{
+    std::optional<local_set> set(std::in_place);
+    const asio::any_io_executor executor = set->get_executor();
+    set.reset();
+    const auto lives = std::make_shared<int>();
+    asio::post(executor, [lives] { FAIL() << "there is nothing to run it"; });
+    EXPECT_EQ(lives.use_count(), 1);
 }
 
 TEST_F(LocalSet, CannotBeRunByItsOwnTasksOrHandlers)

@@ -8,9 +8,14 @@
 #include <tracked.hpp>
 #include <work.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <gtest/gtest.h>
@@ -101,16 +106,19 @@ TEST(JoinMapSpawn, SpawnLocalOutsideOfALocalSetThrowsAndLeavesTheOldTask)
     EXPECT_FALSE(old.is_finished());
 }
 
+asio::execution_context& context_of(const asio::any_io_executor& executor)
+{
+    return asio::query(executor, asio::execution::context);
+}
+
 TEST(JoinMapSpawn, SpawnLocalRunsOnTheCurrentLocalSetAndOnTheGivenOne)
 {
     asio::io_context context;
-    join_map<int, asio::io_context*> map(context);
+    join_map<int, asio::execution_context*> map(context);
     local_set current;
     local_set other;
-    const auto where = []() -> task<asio::io_context*> {
-        const asio::any_io_executor executor = co_await asio::this_coro::executor;
-        const auto* const exact = executor.target<asio::io_context::executor_type>();
-        co_return exact ? &exact->context() : nullptr;
+    const auto where = []() -> task<asio::execution_context*> {
+        co_return &context_of(co_await asio::this_coro::executor);
     };
     current.run_until([&] {
         map.spawn_local(1, where());
@@ -123,8 +131,8 @@ TEST(JoinMapSpawn, SpawnLocalRunsOnTheCurrentLocalSetAndOnTheGivenOne)
     std::vector<const asio::execution_context*> homes(4);
     while (const auto joined = map.try_join_next())
         homes.at(static_cast<std::size_t>(joined->key)) = joined->result.value();
-    EXPECT_EQ(homes[1], &current.get_executor().context());
-    EXPECT_EQ(homes[2], &other.get_executor().context());
+    EXPECT_EQ(homes[1], &context_of(current.get_executor()));
+    EXPECT_EQ(homes[2], &context_of(other.get_executor()));
     EXPECT_EQ(homes[3], &context);
 }
 
@@ -202,7 +210,7 @@ TEST(JoinMapSpawn, AMapOfVoidDropsWhatItsWorkYields)
         throw std::runtime_error("mine");
         co_return;
     });
-    map.spawn(4, asio::steady_timer(context, std::chrono::seconds(0)).async_wait(asio::deferred));
+    map.spawn(4, asio::post(context, asio::deferred));
     run(context);
     EXPECT_EQ(values.begun(), 2);
     EXPECT_EQ(values.alive(), 0);

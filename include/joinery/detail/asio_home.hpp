@@ -13,9 +13,6 @@
 
 namespace joinery::detail {
 
-/// How many tasks take a step before the other handlers of the executor get their turn.
-inline constexpr int steps_per_turn = 128;
-
 /// A function object that runs `Home::turn()`, or, if it is destroyed before, closes the home.
 /**
  * An executor that destroys what it was given will not run anything that comes later either. But one that throws destroys
@@ -54,7 +51,7 @@ private:
 class asio_home : public context_member, public home {
 public:
     // Not under the lock: it changes only when no thread runs the context any more.
-    boost::asio::any_io_executor executor() const override
+    boost::asio::any_io_executor executor() override
     {
         return executor_;
     }

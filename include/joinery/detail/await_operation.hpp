@@ -2,6 +2,7 @@
 #pragma once
 
 #include <joinery/detail/awaiting_task.hpp>
+#include <joinery/detail/shared_object.hpp>
 #include <joinery/detail/step.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -158,6 +159,7 @@ private:
 
     void initiate(task_node& task) noexcept override
     {
+        task.where().operation_began();
         try {
             // From here on the frame may go at any time, so the operation leaves it.
             Operation operation = std::move(*operation_);
@@ -166,6 +168,8 @@ private:
         } catch (...) {
             // The handler, if there was one, has gone with the exception, and said that it was lost.
             failure_ = std::current_exception();
+            if (!lost)
+                task.where().operation_ended();
             lost = false;
             task.step_.ended = true;
         }
@@ -186,6 +190,7 @@ private:
             failure_ = std::current_exception();
         }
         over_.store(true, std::memory_order_release);
+        task_->where().operation_ended();
         operation_over(*task_);
     }
 
@@ -193,7 +198,10 @@ private:
     {
         lost = true;
         over_.store(true, std::memory_order_release);
+        // The task may end at once, and with it what kept its home.
+        const shared_reference<home> where(task_->where());
         operation_over(*task_);
+        where->operation_ended();
     }
 
     boost::asio::any_io_executor executor() const noexcept

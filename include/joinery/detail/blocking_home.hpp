@@ -63,7 +63,7 @@ public:
         return true;
     }
 
-    boost::asio::any_io_executor executor() const override
+    boost::asio::any_io_executor executor() override
     {
         return {}; // functions await nothing
     }
@@ -190,7 +190,7 @@ public:
         return true;
     }
 
-    boost::asio::any_io_executor executor() const override
+    boost::asio::any_io_executor executor() override
     {
         return {};
     }

@@ -48,7 +48,16 @@ public:
     }
 
     /// The executor for the I/O objects of the tasks here, and for the handlers of their operations.
-    virtual boost::asio::any_io_executor executor() const = 0;
+    virtual boost::asio::any_io_executor executor() = 0;
+
+    /// Counts the operations that its tasks wait for, for a home that needs to know. Any thread.
+    virtual void operation_began() noexcept
+    {
+    }
+
+    virtual void operation_ended() noexcept
+    {
+    }
 
     /// A serial home for one task of a home that is not serial. The caller owns a reference.
     virtual home* make_serial()

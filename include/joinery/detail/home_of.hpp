@@ -3,15 +3,13 @@
 
 #include <joinery/detail/concurrent_home.hpp>
 #include <joinery/detail/home.hpp>
+#include <joinery/detail/own_home.hpp>
 #include <joinery/detail/serial_home.hpp>
 #include <joinery/detail/shared_object.hpp>
 #include <joinery/serial_executor.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/execution/context.hpp>
-#include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/query.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
@@ -20,52 +18,19 @@
 
 namespace joinery::detail {
 
-/// The home that an execution context of ours brings along, for the tasks on its own executor.
-class resident_home : public boost::asio::execution_context::service {
-public:
-    inline static boost::asio::execution_context::id id;
-
-    using matches_function = bool (*)(const boost::asio::any_io_executor&) noexcept;
-
-    explicit resident_home(boost::asio::execution_context& context)
-        : boost::asio::execution_context::service(context)
-    {
-    }
-
-    /// @param matches  whether an executor is the context's own, and not, say, a strand on it
-    void settle(home& resident, matches_function matches) noexcept
-    {
-        home_ = &resident;
-        matches_ = matches;
-    }
-
-    home* find(const boost::asio::any_io_executor& executor) const noexcept
-    {
-        return home_ && matches_(executor) ? home_ : nullptr;
-    }
-
-    void shutdown() override
-    {
-    }
-
-private:
-    home* home_ = nullptr;
-    matches_function matches_ = nullptr;
-};
-
-/// The `io_context` whose own executor, in any of its variants, this is; else null.
-inline boost::asio::io_context* own_io_context(const boost::asio::any_io_executor& executor) noexcept
+/// The home of an executor that brings one along; else null.
+template<class Executor>
+own_home* own_home_of(const Executor& executor) noexcept
 {
-    const auto find = [&executor]<unsigned... Bits>(std::integer_sequence<unsigned, Bits...>) {
-        boost::asio::io_context* context = nullptr;
-        const auto check = [&context](const auto* exact) {
-            if (exact)
-                context = &exact->context();
-        };
-        (check(executor.target<boost::asio::io_context::basic_executor_type<std::allocator<void>, Bits>>()), ...);
-        return context;
-    };
-    return find(std::make_integer_sequence<unsigned, 8>());
+    if constexpr (requires { executor.home(); }) {
+        return &executor.home();
+    } else if constexpr (std::is_same_v<Executor, boost::asio::any_io_executor>) {
+        if (const auto* dispatching = executor.template target<own_executor<true>>())
+            return &dispatching->home();
+        if (const auto* posting = executor.template target<own_executor<false>>())
+            return &posting->home();
+    }
+    return nullptr;
 }
 
 template<class Executor>
@@ -81,12 +46,9 @@ template<class Executor>
 shared_reference<home> home_of(const Executor& executor)
 {
     using boost::asio::any_io_executor;
+    if (own_home* const own = own_home_of(executor))
+        return shared_reference<home>(*own);
     const any_io_executor erased(executor);
-    boost::asio::execution_context& context = boost::asio::query(erased, boost::asio::execution::context);
-    if (boost::asio::has_service<resident_home>(context)) {
-        if (home* const resident = boost::asio::use_service<resident_home>(context).find(erased))
-            return shared_reference<home>(*resident);
-    }
     if constexpr (enable_serial_executor<Executor>) {
         if constexpr (requires { executor.running_in_this_thread(); })
             return shared_reference<serial_home>::adopt(new serial_home(erased, &is_inside<Executor>));

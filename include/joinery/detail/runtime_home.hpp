@@ -1,14 +1,13 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <joinery/detail/asio_home.hpp>
-#include <joinery/detail/home.hpp>
+#include <joinery/detail/own_home.hpp>
 #include <joinery/detail/shared_object.hpp>
 #include <joinery/detail/step.hpp>
 #include <joinery/detail/task_list.hpp>
 #include <joinery/detail/worker.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution_context.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -20,10 +19,11 @@
 namespace joinery::detail {
 
 /// The home of the tasks of a runtime that have not started, and its workers.
-class runtime_home final : public shared_object, public home {
+class runtime_home final : public shared_object, public own_home {
 public:
-    explicit runtime_home(std::size_t workers)
-        : home(static_cast<shared_object&>(*this))
+    runtime_home(std::size_t workers, boost::asio::execution_context& runtime)
+        : own_home(static_cast<shared_object&>(*this))
+        , runtime_(runtime)
     {
         for (std::size_t i = 0; i != workers; ++i)
             workers_.emplace_back(*this, static_cast<shared_object&>(*this));
@@ -49,9 +49,24 @@ public:
         return false;
     }
 
-    boost::asio::any_io_executor executor() const override
+    // -- own_home ----------------------------------------------------------------------------------------
+
+    bool runs_here() const noexcept override
     {
-        return {}; // a task has none before it starts
+        return false; // a task that is spawned here, and a function, may run on any worker
+    }
+
+    void post(function what) override
+    {
+        nearest().post([what = std::move(what)]() mutable {
+            worker::current()->be_busy();
+            std::move(what)();
+        });
+    }
+
+    boost::asio::execution_context& context() noexcept override
+    {
+        return runtime_;
     }
 
     // -- the workers -------------------------------------------------------------------------------------
@@ -89,10 +104,13 @@ public:
             ++first;
         for (std::size_t i = 1; i != workers_.size(); ++i) {
             worker& victim = workers_[(first + i) % workers_.size()];
-            if (victim.has_startable()) {
-                if (task_list tasks = victim.give_half(); !tasks.empty())
-                    return tasks;
-            }
+            if (!victim.has_startable())
+                continue;
+            task_list tasks = victim.give_half();
+            if (victim.has_startable())
+                wake_for(victim);
+            if (!tasks.empty())
+                return tasks;
         }
         return {};
     }
@@ -156,6 +174,7 @@ private:
     // Tasks from outside go to one worker for a while, so that a burst wakes and fills one after the other.
     static constexpr std::size_t run_length = 32;
 
+    boost::asio::execution_context& runtime_;
     std::deque<worker> workers_;
     std::vector<std::thread> threads_;
     std::atomic<std::size_t> next_{0};
@@ -165,50 +184,15 @@ private:
 
 inline void worker::run() noexcept
 {
-    current_ = this;
-    queue_.rouse(); // awake
+    running_ = this;
+    enter();
     while (!all_.is_stopping()) {
-        const bool moved = take_turn();
-        if (poll_context() || moved)
-            continue;
-        if (task_list stolen = all_.steal_for(*this); !stolen.empty()) {
-            keep(std::move(stolen)); // and with the first that starts, another worker is woken for the rest
-            continue;
-        }
-        sleep();
+        const bool moved = take_turn([this]() noexcept { return start_one(); });
+        if (!poll_context() && !moved && !steal())
+            sleep();
     }
-    current_ = nullptr;
-}
-
-/// Lets tasks take a step, but not for ever. Whether any did.
-inline bool worker::take_turn() noexcept
-{
-    bool moved = false;
-    ready_.append(queue_.take());
-    for (int steps = 0; steps != steps_per_turn; ++steps) {
-        aborted_list aborted = queue_.take_aborted();
-        while (!aborted.empty()) {
-            task_node& task = aborted.pop_front();
-            receive_abort(task);
-            task.release();
-            moved = true;
-        }
-        if (ready_.empty())
-            ready_ = queue_.take();
-        // Tasks that go round and round must not keep others from starting.
-        const bool start_first = steps % 8 == 0;
-        if (start_first && start_one()) {
-            moved = true;
-        } else if (!ready_.empty()) {
-            step(ready_.pop_front());
-            moved = true;
-        } else if (start_one()) {
-            moved = true;
-        } else {
-            break;
-        }
-    }
-    return moved;
+    leave(nullptr);
+    running_ = nullptr;
 }
 
 inline bool worker::start_one() noexcept
@@ -223,31 +207,39 @@ inline bool worker::start_one() noexcept
     return true;
 }
 
-/// Lets the handlers of the `io_context` run that can. Whether any did.
-inline bool worker::poll_context() noexcept
+inline bool worker::steal() noexcept
 {
-    clear_wake();
-    in_context_ = true;
-    const std::size_t handlers = context_->poll();
-    in_context_ = false;
-    return handlers != 0;
+    task_list stolen = all_.steal_for(*this);
+    if (stolen.empty())
+        return false;
+    const std::lock_guard lock(startable_mutex_);
+    std::size_t count = startable_count_.load(std::memory_order_relaxed);
+    for (; !stolen.empty(); ++count)
+        startable_.push_back(stolen.pop_front());
+    startable_count_.store(count, std::memory_order_seq_cst);
+    return true; // with the first that starts, another worker is woken for the rest
 }
 
 inline void worker::sleep() noexcept
 {
     asleep_.store(true, std::memory_order_seq_cst);
     all_.count_sleeper(1);
-    if (queue_.sleep()) {
-        if (ready_.empty() && !all_.any_startable() && !all_.is_stopping()) {
-            in_context_ = true;
-            context_->run_one();
-            in_context_ = false;
-            clear_wake();
-        }
-        queue_.rouse();
-    }
-    asleep_.store(false, std::memory_order_seq_cst);
+    sleep_unless([this]() noexcept {
+        sleeps_ = true;
+        return all_.any_startable() || all_.is_stopping();
+    });
+    sleeps_ = false;
     all_.count_sleeper(-1);
+    const bool summoned = !asleep_.exchange(false, std::memory_order_seq_cst);
+    // The tasks that it was woken for must not wait for what its own will do now.
+    if (summoned && !has_startable())
+        steal();
+}
+
+inline void worker::be_busy() noexcept
+{
+    if (sleeps_ && !asleep_.exchange(false, std::memory_order_seq_cst) && all_.any_startable())
+        all_.wake_for(*this);
 }
 
 } // namespace joinery::detail

@@ -7,6 +7,9 @@
 
 namespace joinery::detail {
 
+/// How many steps tasks take, one after the other, before other handlers get their turn.
+inline constexpr int steps_per_turn = 128;
+
 /// What became of the start of a suspension.
 enum class progress {
     waiting, // the task is someone else's now, or has ended: touch it no more

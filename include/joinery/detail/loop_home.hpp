@@ -1,0 +1,268 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include <joinery/detail/own_home.hpp>
+#include <joinery/detail/run_queue.hpp>
+#include <joinery/detail/step.hpp>
+#include <joinery/detail/task_list.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include <cstddef>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace joinery::detail {
+
+/// A home that is the loop of one thread: of the tasks on it, and of an `io_context`.
+/**
+ * Tasks come through `queue_`, or, from the thread itself, straight into `ready_`. The loop lets tasks take their steps,
+ * then handlers of the `io_context` run, and when there is neither, it sleeps in the `io_context`. Who brings a task then
+ * stops the `io_context`, which is the one way to make `run_one` return that allocates nothing and cannot fail.
+ *
+ * Rejected: to post a handler to an ordinary `io_context` for each burst of tasks, as `serial_home` has to. Each such
+ * burst costs an allocation and two locks.
+ */
+class loop_home : public own_home {
+public:
+    // -- home --------------------------------------------------------------------------------------------
+
+    void schedule(task_node& task) override
+    {
+        if (current_ == this) {
+            ready_.push_back(task);
+            return;
+        }
+        switch (queue_.push(task)) {
+        case pushed::queued:
+            break;
+        case pushed::closed:
+            task.end_executor_gone();
+            break;
+        case pushed::wake:
+            wake();
+        }
+    }
+
+    void deliver_abort(task_node& task) noexcept override
+    {
+        task.retain();
+        switch (queue_.push_aborted(task)) {
+        case pushed::queued:
+            break;
+        case pushed::closed:
+            task.release(); // it has ended, or is about to
+            break;
+        case pushed::wake:
+            wake();
+        }
+    }
+
+    /// Not while handlers of the `io_context` run: what they continue takes its step from the loop itself.
+    bool inside() const noexcept override
+    {
+        return current_ == this && !in_context_;
+    }
+
+    // -- own_home ----------------------------------------------------------------------------------------
+
+    bool runs_here() const noexcept override
+    {
+        return current_ == this;
+    }
+
+    void post(function what) override
+    {
+        const std::lock_guard lock(context_mutex_);
+        if (is_open_)
+            boost::asio::post(*context_, std::move(what));
+    }
+
+    boost::asio::io_context& context() noexcept override
+    {
+        return *context_;
+    }
+
+    /// Makes the loop leave its sleep, or not fall into the next one before it has looked round.
+    void wake() noexcept
+    {
+        const std::lock_guard lock(context_mutex_);
+        if (is_open_)
+            context_->stop();
+    }
+
+protected:
+    explicit loop_home(shared_object& anchor)
+        : own_home(anchor)
+        , context_(std::in_place)
+    {
+    }
+
+    ~loop_home() = default;
+
+    static loop_home* current() noexcept
+    {
+        return current_;
+    }
+
+    /// Makes this the loop of the calling thread. Returns the one that it interrupts.
+    loop_home* enter() noexcept
+    {
+        queue_.rouse(); // awake
+        return std::exchange(current_, this);
+    }
+
+    void leave(loop_home* interrupted) noexcept
+    {
+        current_ = interrupted;
+    }
+
+    /// Lets tasks take a step, but not for ever. Whether any did.
+    /** `start_one()` enters a task that has come by another way than the queue, if there is one, and says so. */
+    template<class StartOne>
+    bool take_turn(StartOne start_one) noexcept
+    {
+        bool moved = false;
+        ready_.append(queue_.take()); // so that tasks that yield to each other keep out no other
+        for (int steps = 0; steps != steps_per_turn; ++steps) {
+            moved |= receive_aborts();
+            if (ready_.empty())
+                ready_ = queue_.take();
+            // Tasks that go round and round must not keep others from starting.
+            const bool start_first = steps % 8 == 0;
+            if (start_first && start_one()) {
+                moved = true;
+            } else if (!ready_.empty()) {
+                step(ready_.pop_front());
+                moved = true;
+            } else if (start_one()) {
+                moved = true;
+            } else {
+                break;
+            }
+        }
+        return moved;
+    }
+
+    /// Lets handlers of the `io_context` run, but not for ever. Whether any did. @throws what they throw
+    bool poll_context()
+    {
+        clear_wake();
+        const in_context now(*this);
+        int handlers = 0;
+        while (handlers != steps_per_turn && context_->poll_one() != 0)
+            ++handlers;
+        return handlers != 0;
+    }
+
+    /// Sleeps until there is something to do; at most, until one handler has run. @throws what it throws
+    /**
+     * `is_needed()` is asked once more when everyone who brings something will see that the loop sleeps.
+     * @returns false if nothing has come, and the `io_context` has nothing to wait for
+     */
+    template<class IsNeeded>
+    bool sleep_unless(IsNeeded is_needed)
+    {
+        if (!queue_.sleep())
+            return true;
+        bool disturbed = !ready_.empty() || is_needed();
+        if (!disturbed) {
+            const in_context now(*this);
+            disturbed = context_->run_one() != 0;
+        }
+        clear_wake();
+        return !queue_.rouse() || disturbed;
+    }
+
+    /// Ends the tasks that are here, and each that comes from now on. When no thread is in the loop any more.
+    void close_queues() noexcept
+    {
+        task_list tasks = std::move(ready_);
+        task_list more;
+        aborted_list aborted;
+        queue_.close(more, aborted);
+        tasks.append(std::move(more));
+        release_all(std::move(aborted));
+        end_all(std::move(tasks));
+        parked_suspension::end_all(parked_);
+    }
+
+    /// Destroys the handlers that wait in the `io_context`, and so ends the tasks that wait for operations.
+    void shut_context_down() noexcept
+    {
+        {
+            const std::lock_guard lock(context_mutex_);
+            is_open_ = false;
+        }
+        context_->shutdown();
+    }
+
+    void destroy_context() noexcept
+    {
+        context_.reset();
+    }
+
+private:
+    /// An `io_context` that can be made to drop its handlers before it is destroyed.
+    class shut_context : public boost::asio::io_context {
+    public:
+        shut_context()
+            : boost::asio::io_context(1)
+        {
+        }
+
+        using boost::asio::io_context::shutdown;
+    };
+
+    class in_context {
+    public:
+        explicit in_context(loop_home& home) noexcept
+            : home_(home)
+        {
+            home_.in_context_ = true;
+        }
+
+        ~in_context()
+        {
+            home_.in_context_ = false;
+        }
+
+        in_context(const in_context&) = delete;
+        in_context& operator=(const in_context&) = delete;
+
+    private:
+        loop_home& home_;
+    };
+
+    bool receive_aborts() noexcept
+    {
+        aborted_list aborted = queue_.take_aborted();
+        const bool any = !aborted.empty();
+        while (!aborted.empty()) {
+            task_node& task = aborted.pop_front();
+            receive_abort(task);
+            task.release();
+        }
+        return any;
+    }
+
+    /// Makes the `io_context` usable again. Who woke the loop had put down its task before, and it is found after.
+    void clear_wake()
+    {
+        if (context_->stopped())
+            context_->restart();
+    }
+
+    inline static constinit thread_local loop_home* current_ = nullptr; // the loop that runs on this thread
+
+    std::optional<shut_context> context_;
+    task_list ready_;
+    bool in_context_ = false;
+    run_queue queue_;
+    std::mutex context_mutex_; // between a late wake or post, and the end
+    bool is_open_ = true;
+};
+
+} // namespace joinery::detail
