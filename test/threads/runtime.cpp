@@ -280,15 +280,18 @@ TEST_F(Runtime, APostedFunctionThatComputesHoldsBackNoTask)
 {
     runtime workers(2);
     for (int round = 0; round != 300; ++round) {
+        std::latch function_began(1);
         std::latch task_ran(1);
-        std::promise<void> posted;
+        std::promise<void> function_ended;
         asio::post(workers.get_executor(), [&] {
-            posted.set_value();
+            function_began.count_down();
             task_ran.wait();
+            function_ended.set_value();
         });
         if (round % 2)
-            posted.get_future().wait();
+            function_began.wait();
         workers.block_on([&task_ran] { task_ran.count_down(); });
+        function_ended.get_future().wait();
     }
 }
 

@@ -229,7 +229,7 @@ private:
     shared_reference<state_type> state_;
     [[no_unique_address]] allocator_type allocator_;
     std::optional<executor_type> executor_;
-    boost::asio::executor_work_guard<executor_type> work_;
+    std::optional<boost::asio::executor_work_guard<executor_type>> work_;
     std::optional<Handler> handler_;
 };
 
