@@ -52,8 +52,18 @@ struct value_of<F> {
 template<class Work>
 concept work = requires { typename value_of<std::decay_t<Work>>::type; };
 
+/// Whether it is work. Being asked about something else is an error that says what work is: `block_on(5)` would
+/// otherwise be a call that matches no function.
+template<class Work>
+struct is_work : std::bool_constant<work<Work>> {
+    static_assert(work<Work>,
+                  "joinery: this cannot be spawned. Spawn a joinery::task, an asio::awaitable, a function without "
+                  "parameters that returns one of them or a value, or an Asio operation with the token asio::deferred");
+};
+
 /// What a piece of work yields.
-template<work Work>
+template<class Work>
+    requires(is_work<Work>::value)
 using work_value = typename value_of<std::decay_t<Work>>::type;
 
 /// Whether a task of `V` can be made of it: a task of no value takes any, and drops its value.
@@ -63,6 +73,11 @@ concept work_for = work<Work> && (std::is_void_v<V> || std::same_as<work_value<W
 
 template<class F>
 concept stoppable = std::invocable<F&, std::stop_token>;
+
+/// Whether it is a named task or awaitable, which can only be moved.
+template<class Work>
+concept named_once =
+    std::is_lvalue_reference_v<Work> && (is_task<std::decay_t<Work>> || is_awaitable<std::decay_t<Work>>);
 
 /// Whether a function, a task or an awaitable is there at all.
 template<class Work>
@@ -130,14 +145,17 @@ task<V> task_of_function(F function)
 }
 
 template<class V, class Work>
-void check_work(const Work& work_given)
+void check_work(const std::remove_reference_t<Work>& work_given)
 {
-    static_assert(work<Work>,
-                  "joinery: this cannot be spawned. Spawn a joinery::task, an asio::awaitable, a function without "
-                  "parameters that returns one of them or a value, or an Asio operation with the token asio::deferred");
     if constexpr (work<Work>)
         static_assert(work_for<Work, V>,
                       "joinery: the work's value cannot be converted to the value type of the set or map");
+    else
+        static_cast<void>(is_work<Work>()); // says so
+    static_assert(!(named_once<Work> && is_task<std::decay_t<Work>>),
+                  "joinery: a task is spawned once; write std::move(the_task)");
+    static_assert(!(named_once<Work> && is_awaitable<std::decay_t<Work>>),
+                  "joinery: an awaitable is spawned once; write std::move(the_awaitable)");
     if (is_null(work_given))
         throw std::invalid_argument("joinery: spawn of a null function, or of a task that was moved from");
 }
@@ -147,8 +165,8 @@ template<class V, class Work>
 task<V> make_task(Work&& work_given)
 {
     using plain = std::decay_t<Work>;
-    check_work<V, plain>(work_given);
-    if constexpr (!work_for<plain, V>)
+    check_work<V, Work>(work_given);
+    if constexpr (!work_for<plain, V> || named_once<Work>)
         return task<V>(); // said above
     else if constexpr (std::same_as<plain, task<V>>)
         return std::forward<Work>(work_given);
