@@ -35,7 +35,7 @@ using namespace std::chrono_literals;
 using int_map = join_map<int, int>;
 
 constexpr std::size_t tasks = 24;
-constexpr std::size_t rounds = 120;
+constexpr std::size_t deaths = 120;
 
 task<int> never_ends()
 {
@@ -128,7 +128,7 @@ TYPED_TEST_SUITE(ExecutorGone, crowds);
 
 TYPED_TEST(ExecutorGone, EachTaskThatIsLeftIsJoinedOnceWhileOthersAbort)
 {
-    for (std::size_t round = 0; round != rounds; ++round) {
+    for (std::size_t round = 0; round != deaths; ++round) {
         auto crowd = std::make_unique<TypeParam>();
         int_map map(crowd->where());
         this->spawn_all(map, round);
@@ -154,7 +154,7 @@ TYPED_TEST(ExecutorGone, EachTaskThatIsLeftIsJoinedOnceWhileOthersAbort)
 
 TYPED_TEST(ExecutorGone, AJoinerOnAnotherExecutorHearsOfEachTask)
 {
-    for (std::size_t round = 0; round != rounds / 2; ++round) {
+    for (std::size_t round = 0; round != deaths / 2; ++round) {
         auto crowd = std::make_unique<TypeParam>();
         int_map map(crowd->where());
         this->spawn_all(map, round);
@@ -173,7 +173,7 @@ TYPED_TEST(ExecutorGone, AJoinerOnAnotherExecutorHearsOfEachTask)
 
 TYPED_TEST(ExecutorGone, MapAndExecutorMayBeDestroyedAtTheSameTime)
 {
-    for (std::size_t round = 0; round != rounds; ++round) {
+    for (std::size_t round = 0; round != deaths; ++round) {
         auto crowd = std::make_unique<TypeParam>();
         auto map = std::make_unique<int_map>(crowd->where());
         this->spawn_all(*map, round);
@@ -209,7 +209,7 @@ TYPED_TEST(ExecutorGone, AJoinOnItWhoseHandlerItNeverRunsIsDroppedOnce)
         handler_fates* fates;
     };
     handler_fates fates;
-    for (std::size_t round = 0; round != rounds / 2; ++round) {
+    for (std::size_t round = 0; round != deaths / 2; ++round) {
         auto crowd = std::make_unique<TypeParam>();
         int_map map(crowd->where());
         this->spawn_all(map, round);
@@ -221,12 +221,12 @@ TYPED_TEST(ExecutorGone, AJoinOnItWhoseHandlerItNeverRunsIsDroppedOnce)
         this->release_ = true;
         this->rival_.race([this] { this->abort_every_second(); }, [&] { crowd.reset(); });
     }
-    EXPECT_EQ(fates.called + fates.dropped, static_cast<int>(rounds)); // two a round, in half as many rounds
+    EXPECT_EQ(fates.called + fates.dropped, static_cast<int>(deaths)); // two a round, in half as many deaths
 }
 
 TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
 {
-    for (std::size_t round = 0; round != rounds; ++round) {
+    for (std::size_t round = 0; round != deaths; ++round) {
         hand_made operation;
         census frames(1);
         auto crowd = std::make_unique<TypeParam>();

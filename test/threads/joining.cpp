@@ -60,7 +60,7 @@ task<int> soon(int value)
     co_return value;
 }
 
-task<int> for_ever()
+task<int> without_end()
 {
     co_await this_task::sleep_forever();
     co_return 0;
@@ -99,7 +99,7 @@ TYPED_TEST(JoinAcrossThreads, ALoopOfFuturesGetsEachResultOnce)
 TYPED_TEST(JoinAcrossThreads, TheOwnerMayUseTheMapWhileItsJoinWaits)
 {
     int_map map(this->crowd_.where());
-    const abort_handle staying = map.spawn(-1, for_ever()); // keeps the map from being empty
+    const abort_handle staying = map.spawn(-1, without_end()); // keeps the map from being empty
     ledger joined;
     int spawned = 0;
     for (int round = 0; round != 1'000; ++round) {
@@ -187,7 +187,7 @@ TYPED_TEST(JoinAcrossThreads, SeveralJoinsThatWaitAndAreCancelledFromTheirStrand
 {
     constexpr int tasks = 3'000;
     int_map map(this->crowd_.where());
-    map.spawn(-1, for_ever());
+    map.spawn(-1, without_end());
     ledger joined;
     std::size_t cancelled = 0;
     waiting_joins joins(map);
@@ -320,7 +320,7 @@ TYPED_TEST(JoinAcrossThreads, AJoinOfAllGetsAllThatEndsOnOtherThreads)
 {
     join_set<int> set(this->crowd_.where());
     for (int round = 0; round != 300; ++round) {
-        const abort_handle staying = set.spawn(for_ever());
+        const abort_handle staying = set.spawn(without_end());
         for (int i = 0; i != 10; ++i)
             set.spawn(soon(i));
         auto all = set.async_join_all(asio::use_future);

@@ -30,7 +30,7 @@ namespace {
 
 using error_code = boost::system::error_code;
 
-void expect_all_gone(join_map<int, int>& map, int count)
+void expect_executor_gone(join_map<int, int>& map, int count)
 {
     for (int i = 0; i != count; ++i) {
         const auto joined = map.try_join_next();
@@ -358,7 +358,7 @@ TYPED_TEST(JoinMapDroppingExecutor, WhatItDropsEndsAndSoDoesWhatComesLater)
     map.spawn(2, hold(tracked(frames)));
     EXPECT_EQ(frames.begun(), 3);
     EXPECT_EQ(frames.alive(), 0);
-    expect_all_gone(map, 2);
+    expect_executor_gone(map, 2);
 }
 
 TYPED_TEST(JoinMapDroppingExecutor, ADroppedJoinLosesNoResult)

@@ -41,7 +41,6 @@ using namespace joinery::test;
 namespace {
 
 using error_code = boost::system::error_code;
-const error_code operation_aborted = asio::error::operation_aborted;
 
 struct map_join_next {
     using group = join_map<int, int>;
@@ -279,7 +278,7 @@ TYPED_TEST(JoinOperation, IsCancelledThroughTheHandlersSlotByEachType)
         signal.emit(type);
         EXPECT_FALSE(this->error);
         poll(*this->context);
-        EXPECT_EQ(this->error, operation_aborted);
+        EXPECT_EQ(this->error, asio::error::operation_aborted);
         signal.emit(type);
         poll(*this->context);
     }
@@ -329,7 +328,7 @@ TYPED_TEST(JoinOperation, EndsAsAbortedWhenTheSetOrMapIsDestroyed)
     this->group.reset();
     EXPECT_FALSE(this->error);
     poll(*this->context);
-    EXPECT_EQ(this->error, operation_aborted);
+    EXPECT_EQ(this->error, asio::error::operation_aborted);
     EXPECT_THROW(get(std::move(future)), boost::system::system_error);
     const auto owner = owners.try_join_next();
     ASSERT_TRUE(owner);

@@ -158,8 +158,8 @@ TEST(TaskObject, ThrowsBadAllocAndLeaksNothingWhenThereIsNoMemory)
 
 // -- values ------------------------------------------------------------------------------------------------
 
-struct no_default {
-    no_default(int first, int second)
+struct built_from_two {
+    built_from_two(int first, int second)
         : sum(first + second)
     {
     }
@@ -210,8 +210,8 @@ TEST(TaskValue, MayBeMoveOnlyOrNotDefaultConstructible)
 {
     const auto moved = outcome_of<std::unique_ptr<int>>(pass_on(give(std::make_unique<int>(5))));
     EXPECT_EQ(*moved.value(), 5);
-    const auto made = []() -> task<no_default> { co_return {2, 3}; };
-    EXPECT_EQ(outcome_of<no_default>(pass_on(made())).value().sum, 5);
+    const auto made = []() -> task<built_from_two> { co_return {2, 3}; };
+    EXPECT_EQ(outcome_of<built_from_two>(pass_on(made())).value().sum, 5);
 }
 
 TEST(TaskValue, MayBeAlignedMoreStrictlyThanMemoryIs)

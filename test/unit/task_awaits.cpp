@@ -72,8 +72,8 @@ auto async_give_at_once(Values... values)
         std::move(values)...);
 }
 
-struct no_default {
-    explicit no_default(int given)
+struct awaited_number {
+    explicit awaited_number(int given)
         : number(given)
     {
     }
@@ -133,7 +133,7 @@ TEST_P(TaskAwait, AnOperationMayYieldWhatCannotBeCopiedOrMadeFromNothing)
                                                                                        std::make_unique<int>(6));
         EXPECT_EQ(*moved, 6);
         const auto made =
-            co_await async_give<void(error_code, no_default)>(asio::deferred, error_code(), no_default(7));
+            co_await async_give<void(error_code, awaited_number)>(asio::deferred, error_code(), awaited_number(7));
         EXPECT_EQ(made.number, 7);
     });
 }
@@ -293,7 +293,7 @@ TEST_P(TaskAwait, AnAwaitable)
         co_await awaitable_of<void>();
         EXPECT_EQ(co_await awaitable_of<int>(5), 5);
         EXPECT_EQ(*co_await awaitable_of<std::unique_ptr<int>>(std::make_unique<int>(6)), 6);
-        const no_default made = co_await awaitable_of<no_default>(7);
+        const awaited_number made = co_await awaitable_of<awaited_number>(7);
         EXPECT_EQ(made.number, 7);
         asio::awaitable<int> named = awaitable_of<int>(8);
         EXPECT_EQ(co_await std::move(named), 8);

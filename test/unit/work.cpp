@@ -56,8 +56,8 @@ using names = std::vector<std::string>;
 
 // -- what work yields --------------------------------------------------------------------------------------
 
-struct no_default {
-    explicit no_default(int given)
+struct numbered {
+    explicit numbered(int given)
         : number(given)
     {
     }
@@ -71,14 +71,14 @@ asio::awaitable<int> give_awaitable(int value)
     co_return value;
 }
 
-int plain_function()
+int seven()
 {
     return 7;
 }
 
 /// An operation that completes with given values at once.
 template<class Signature, class... Values>
-auto async_give(Values... values)
+auto async_give_now(Values... values)
 {
     return asio::async_initiate<const asio::deferred_t, Signature>(
         [](auto handler, Values... given) { std::move(handler)(std::move(given)...); }, asio::deferred,
@@ -90,9 +90,11 @@ static_assert(std::is_same_v<detail::work_value<asio::awaitable<std::string>>, s
 static_assert(std::is_same_v<detail::work_value<task<void> (*)()>, void>);
 static_assert(std::is_same_v<detail::work_value<int (&)()>, int>);
 static_assert(std::is_same_v<detail::work_value<std::function<const std::string&()>>, std::string>);
-static_assert(std::is_same_v<detail::work_value<decltype(async_give<void(error_code, int)>(error_code(), 1))>, int>);
-static_assert(std::is_same_v<detail::work_value<decltype(async_give<void(error_code)>(error_code()))>, void>);
-static_assert(std::is_same_v<detail::work_value<decltype(async_give<void(int, long)>(1, 2l))>, std::tuple<int, long>>);
+static_assert(
+    std::is_same_v<detail::work_value<decltype(async_give_now<void(error_code, int)>(error_code(), 1))>, int>);
+static_assert(std::is_same_v<detail::work_value<decltype(async_give_now<void(error_code)>(error_code()))>, void>);
+static_assert(
+    std::is_same_v<detail::work_value<decltype(async_give_now<void(int, long)>(1, 2l))>, std::tuple<int, long>>);
 
 class Work : public test::each_home {
 public:
@@ -126,11 +128,11 @@ TEST_P(Work, MayBeAFunctionThatReturnsEither)
 TEST_P(Work, MayBeAFunctionThatReturnsAValueAndRunsOnTheHome)
 {
     const auto test_thread = std::this_thread::get_id();
-    EXPECT_EQ(run<int>(plain_function), 7);
-    EXPECT_EQ(run<int>(&plain_function), 7);
+    EXPECT_EQ(run<int>(seven), 7);
+    EXPECT_EQ(run<int>(&seven), 7);
     EXPECT_EQ(run<int>([count = 1]() mutable { return ++count; }), 2);
     EXPECT_EQ(*run<std::unique_ptr<int>>([held = std::make_unique<int>(3)]() mutable { return std::move(held); }), 3);
-    EXPECT_EQ(run<no_default>([] { return no_default(4); }).number, 4);
+    EXPECT_EQ(run<numbered>([] { return numbered(4); }).number, 4);
     const auto thread = run<std::thread::id>([] { return std::this_thread::get_id(); });
     EXPECT_EQ(thread == test_thread, home.is_on_this_thread());
     EXPECT_THROW(run<int>([]() -> int { throw std::domain_error("mine"); }), std::domain_error);
@@ -140,12 +142,12 @@ TEST_P(Work, MayBeAnOperation)
 {
     asio::steady_timer timer(home.executor(), 0ms);
     run<void>(timer.async_wait(asio::deferred));
-    EXPECT_EQ(run<int>(async_give<void(error_code, int)>(error_code(), 1)), 1);
-    EXPECT_EQ((run<std::tuple<int, long>>(async_give<void(int, long)>(1, 2l))), std::tuple(1, 2l));
-    EXPECT_EQ(*run<std::unique_ptr<int>>(async_give<void(std::unique_ptr<int>)>(std::make_unique<int>(3))), 3);
-    EXPECT_THROW(run<void>(async_give<void(error_code)>(asio::error::eof)), system_error);
+    EXPECT_EQ(run<int>(async_give_now<void(error_code, int)>(error_code(), 1)), 1);
+    EXPECT_EQ((run<std::tuple<int, long>>(async_give_now<void(int, long)>(1, 2l))), std::tuple(1, 2l));
+    EXPECT_EQ(*run<std::unique_ptr<int>>(async_give_now<void(std::unique_ptr<int>)>(std::make_unique<int>(3))), 3);
+    EXPECT_THROW(run<void>(async_give_now<void(error_code)>(asio::error::eof)), system_error);
     const auto failed = std::make_exception_ptr(std::domain_error("mine"));
-    EXPECT_THROW(run<int>(async_give<void(std::exception_ptr, int)>(failed, 1)), std::domain_error);
+    EXPECT_THROW(run<int>(async_give_now<void(std::exception_ptr, int)>(failed, 1)), std::domain_error);
     const auto outcome = run<std::tuple<error_code>>(timer.async_wait(asio::as_tuple(asio::deferred)));
     EXPECT_FALSE(std::get<0>(outcome));
     error_code error = asio::error::eof;
@@ -165,7 +167,7 @@ TEST_P(Work, IsConvertedToTheValueOfTheSet)
     EXPECT_EQ(run<long>(give_awaitable(2)), 2l);
     EXPECT_EQ(run<long>([] { return give(3); }), 3l);
     EXPECT_EQ(run<long>([] { return 4; }), 4l);
-    EXPECT_EQ(run<long>(async_give<void(int)>(5)), 5l);
+    EXPECT_EQ(run<long>(async_give_now<void(int)>(5)), 5l);
     EXPECT_EQ(run<std::string>([] { return "six"; }), "six");
     EXPECT_NE(run<std::unique_ptr<base>>([] { return std::make_unique<derived>(); }), nullptr);
     const std::string seven = "seven";
@@ -189,10 +191,10 @@ TEST_P(Work, OfAnyValueCanBeSpawnedWhereNoneIsWanted)
     });
     run<void>(give(1));
     run<void>(give_awaitable(2));
-    run<void>(async_give<void(error_code, std::unique_ptr<int>)>(error_code(), nullptr));
+    run<void>(async_give_now<void(error_code, std::unique_ptr<int>)>(error_code(), nullptr));
     EXPECT_EQ(calls, 4);
     EXPECT_THROW(run<void>([]() -> int { throw std::domain_error("mine"); }), std::domain_error);
-    EXPECT_THROW(run<void>(async_give<void(error_code, int)>(asio::error::eof, 1)), system_error);
+    EXPECT_THROW(run<void>(async_give_now<void(error_code, int)>(asio::error::eof, 1)), system_error);
 }
 
 TEST_P(Work, LivesAsLongAsItsTaskAndNoLonger)
@@ -224,7 +226,7 @@ TEST_P(Work, GivenAsAnLvalueIsCopiedAndCanBeSpawnedAgain)
 {
     const auto shared = std::make_shared<int>(5);
     const auto function = [shared]() -> task<int> { co_return *shared; };
-    auto operation = async_give<void(int)>(6);
+    auto operation = async_give_now<void(int)>(6);
     for (int i = 0; i != 2; ++i) {
         EXPECT_EQ(run<int>(function), 5);
         EXPECT_EQ(run<int>(operation), 6);
@@ -307,10 +309,10 @@ TEST(BlockOnWork, YieldsWhatEachKindOfWorkYields)
     EXPECT_EQ(block_on([]() -> task<int> { co_return 3; }), 3);
     EXPECT_EQ(block_on([] { return give_awaitable(4); }), 4);
     EXPECT_EQ(block_on([] { return 5; }), 5);
-    EXPECT_EQ(block_on(plain_function), 7);
-    EXPECT_EQ(block_on(async_give<void(error_code, int)>(error_code(), 6)), 6);
+    EXPECT_EQ(block_on(seven), 7);
+    EXPECT_EQ(block_on(async_give_now<void(error_code, int)>(error_code(), 6)), 6);
     EXPECT_EQ(*block_on([] { return std::make_unique<int>(8); }), 8);
-    EXPECT_EQ(block_on([]() -> asio::awaitable<no_default> { co_return no_default(9); }).number, 9);
+    EXPECT_EQ(block_on([]() -> asio::awaitable<numbered> { co_return numbered(9); }).number, 9);
     block_on([]() -> task<> { co_await this_task::sleep_for(0ms); });
 }
 
@@ -327,7 +329,7 @@ TEST(BlockOnWork, ThrowsWhatTheWorkThrows)
                  }),
                  std::domain_error);
     EXPECT_THROW(block_on([]() -> int { throw std::domain_error("mine"); }), std::domain_error);
-    EXPECT_THROW(block_on(async_give<void(error_code)>(asio::error::eof)), system_error);
+    EXPECT_THROW(block_on(async_give_now<void(error_code)>(asio::error::eof)), system_error);
 }
 
 TEST(BlockOnWork, ThrowsTaskCancelledWhenTheWorkCanNeverEnd)
