@@ -147,7 +147,7 @@ public:
     }
 
     template<class U = V>
-        requires std::constructible_from<V, U>
+        requires std::convertible_to<U, V>
     void return_value(U&& value)
     {
         this->deliver(std::forward<U>(value));
