@@ -98,6 +98,12 @@ struct abort_handle_access {
     static abort_handle make(task_node& task) noexcept
     {
         task.retain();
+        return adopt(task);
+    }
+
+    /// Takes over a reference.
+    static abort_handle adopt(task_node& task) noexcept
+    {
         abort_handle handle;
         handle.task_ = &task;
         return handle;

@@ -179,7 +179,8 @@ auto await(Work&& work)
                       "joinery: an awaitable is awaited once; write co_await std::move(the_awaitable)");
         return awaitable_awaiter(std::move(work));
     } else if constexpr (awaitable_operation<Work>) {
-        return operation_awaiter<plain, boost::asio::completion_signature_of_t<plain>>(plain(std::forward<Work>(work)));
+        using signature = boost::asio::completion_signature_of_t<plain>;
+        return typename awaiter_of_operation<plain, signature>::type(plain(std::forward<Work>(work)));
     } else if constexpr (nullary<plain>) {
         if constexpr (can_await<std::invoke_result_t<plain&>>)
             return call_awaiter<plain>(plain(std::forward<Work>(work)));

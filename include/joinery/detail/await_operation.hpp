@@ -126,7 +126,7 @@ private:
  * and its end come one after another. A handler that the user bound elsewhere comes back to the home.
  */
 template<class Operation, class Signature>
-class operation_awaiter : private cancellable_suspension {
+class operation_awaiter : protected cancellable_suspension {
     using results = typename signature_result<Signature>::type;
 
 public:
@@ -154,9 +154,7 @@ public:
         return completion_value(std::move(*results_));
     }
 
-private:
-    friend class operation_handler<operation_awaiter>;
-
+protected:
     void initiate(task_node& task) noexcept override
     {
         task.where().operation_began();
@@ -180,6 +178,14 @@ private:
         if (!over_.load(std::memory_order_acquire))
             signal_.emit(boost::asio::cancellation_type::terminal);
     }
+
+    std::optional<Operation> operation_;
+    std::optional<results> results_;
+    std::exception_ptr failure_;
+    task_node* task_ = nullptr;
+
+private:
+    friend class operation_handler<operation_awaiter>;
 
     template<class... Args>
     void completed(Args&&... args) noexcept
@@ -219,12 +225,14 @@ private:
         return {task_, this};
     }
 
-    std::optional<Operation> operation_;
-    std::optional<results> results_;
-    std::exception_ptr failure_;
     boost::asio::cancellation_signal signal_;
-    task_node* task_ = nullptr;
     std::atomic<bool> over_{false};
+};
+
+/// The awaiter for an operation. Some operations of ours have one of their own.
+template<class Operation, class Signature>
+struct awaiter_of_operation {
+    using type = operation_awaiter<Operation, Signature>;
 };
 
 } // namespace joinery::detail

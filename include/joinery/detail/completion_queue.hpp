@@ -34,11 +34,17 @@ public:
         return top == armed_mark() ? pushed::wake : pushed::queued;
     }
 
+    /// Whether there is nothing to take, not even the mark. The consumer.
+    bool is_empty() const noexcept
+    {
+        task_node* const top = top_.load(std::memory_order_relaxed);
+        return top == nullptr || top == closed_mark();
+    }
+
     /// Takes every task, in the order in which they ended. Takes the mark away, too. The consumer.
     task_list take() noexcept
     {
-        task_node* const seen = top_.load(std::memory_order_relaxed);
-        if (seen == nullptr || seen == closed_mark())
+        if (is_empty())
             return {};
         task_node* const top = top_.exchange(nullptr, std::memory_order_acquire);
         return top == armed_mark() ? task_list() : task_list::reversed(top);

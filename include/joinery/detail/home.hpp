@@ -7,7 +7,7 @@
 
 namespace joinery::detail {
 
-class parked_suspension;
+class parked_link;
 class task_node;
 
 /// Where tasks run: a queue of tasks to take a step, and the executor that takes it.
@@ -38,6 +38,17 @@ public:
 
     /// Tells a task that has waited for an operation here that it is aborted. Any thread.
     virtual void deliver_abort(task_node& task) noexcept = 0;
+
+    /// Arranges the same, unless the home has ended: then does nothing, and the end of the home finds the task.
+    /** For tasks that are in the home's list `parked_`. Any thread. Only a home that `takes_parked()` can do it. */
+    virtual void schedule_parked(task_node&) noexcept
+    {
+    }
+
+    virtual bool takes_parked() const noexcept
+    {
+        return false;
+    }
 
     /// Whether the caller runs in this home's serial order. False when that is not known.
     virtual bool inside() const noexcept = 0;
@@ -70,7 +81,7 @@ public:
         return *anchor_;
     }
 
-    parked_suspension* parked_ = nullptr; // the tasks that wait for nothing but an abort; in serial order
+    parked_link* parked_ = nullptr; // the tasks that wait for nothing but an abort; in serial order
 
 protected:
     ~home() = default;

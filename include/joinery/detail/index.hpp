@@ -138,10 +138,12 @@ private:
     struct slot_equal {
         using is_transparent = void;
 
-        // A slot is inserted only when its key was not found, or, without keys, is always new.
-        bool operator()(const slot& a, const slot& b) const noexcept
+        bool operator()(const slot& a, const slot& b) const noexcept(!has_keys)
         {
-            return a.task == b.task;
+            if constexpr (has_keys)
+                return a.hash == b.hash && equal(a.key.get(), b.key.get());
+            else
+                return a.task == b.task;
         }
 
         bool operator()(const by_task& wanted, const slot& entry) const noexcept
@@ -231,10 +233,11 @@ public:
         return pointer(table_.find(by_number{task_node::hash_of(id), id.value()}));
     }
 
-    /// Adds a slot whose key is in no other. Strong guarantee.
-    void insert(slot&& entry)
+    /// Adds a slot, unless one with the same key is there. That slot, and whether it is the new one. Strong guarantee.
+    std::pair<const slot*, bool> insert(slot&& entry)
     {
-        table_.insert(std::move(entry));
+        const auto [found, is_new] = table_.insert(std::move(entry));
+        return {&*found, is_new};
     }
 
     void erase(const task_node& task) noexcept

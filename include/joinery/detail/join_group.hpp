@@ -3,6 +3,7 @@
 
 #include <joinery/abort_handle.hpp>
 #include <joinery/blocking_pool.hpp>
+#include <joinery/detail/await_join.hpp>
 #include <joinery/detail/blocking_home.hpp>
 #include <joinery/detail/default_blocking_pool.hpp>
 #include <joinery/detail/home_of.hpp>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <joinery/detail/awaiting_task.hpp>
+#include <joinery/detail/context_registry.hpp>
 #include <joinery/detail/join_state.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,9 +26,10 @@
 namespace joinery::detail {
 
 /// Asks a join to end without a result.
+template<class Join>
 class join_cancellation {
 public:
-    join_cancellation(shared_reference<join_state> state, shared_reference<join_waiter> waiter) noexcept
+    join_cancellation(shared_reference<join_state> state, shared_reference<Join> waiter) noexcept
         : state_(std::move(state))
         , waiter_(std::move(waiter))
     {
@@ -45,7 +47,7 @@ public:
 
 private:
     shared_reference<join_state> state_;
-    shared_reference<join_waiter> waiter_;
+    shared_reference<Join> waiter_;
 };
 
 /// An asynchronous join and its handler.
@@ -56,7 +58,7 @@ private:
  * `Operation` says what is waited for (`kind`), and takes it (`take(state)`), which is called in a section.
  */
 template<class Operation, class Handler>
-class join_operation final : public join_waiter {
+class join_operation final : public context_member, public join_waiter {
     using state_type = typename Operation::state_type;
     using executor_type = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
     using allocator_type = typename std::allocator_traits<
@@ -72,8 +74,9 @@ public:
         self->join_context(*self->executor_);
         const join_state::section locked(*state, true);
         if (slot.is_connected())
-            slot.template emplace<join_cancellation>(state, self);
+            slot.template emplace<join_cancellation<join_operation>>(state, self);
         self->cancelled = state->is_closed();
+        self->retain(); // the list's
         state->add(*self);
     }
 
@@ -160,7 +163,7 @@ private:
             const join_state::section locked(state, true);
             self->cancelled |= state.is_closed();
             if (!self->cancelled && !state.is_due(Operation::kind)) {
-                state.wait_again(*self.release());
+                state.wait_again(*self.release()); // its reference is the list's again
                 state.settle();
                 return;
             }
@@ -233,6 +236,19 @@ private:
     std::optional<Handler> handler_;
 };
 
+template<class Operation>
+class initiate_join;
+
+/// Stands for a handler, to get at what a deferred operation holds.
+template<class Operation>
+struct join_probe {
+    std::optional<initiate_join<Operation>>* found;
+
+    void operator()(auto&&...) const noexcept
+    {
+    }
+};
+
 /// Starts a join for whatever token was given.
 template<class Operation>
 class initiate_join {
@@ -247,6 +263,16 @@ public:
     executor_type get_executor() const noexcept
     {
         return state_->executor();
+    }
+
+    typename Operation::state_type& state() const noexcept
+    {
+        return *state_;
+    }
+
+    void operator()(join_probe<Operation> probe) &&
+    {
+        probe.found->emplace(std::move(state_));
     }
 
     template<class Handler>

@@ -4,6 +4,7 @@
 #include <joinery/detail/completion_queue.hpp>
 #include <joinery/detail/context_registry.hpp>
 #include <joinery/detail/join_waiter.hpp>
+#include <joinery/detail/step.hpp>
 #include <joinery/detail/task_list.hpp>
 #include <joinery/detail/task_node.hpp>
 
@@ -27,6 +28,9 @@ namespace joinery::detail {
  * All of this belongs to the owner, who needs no lock for it; unless a join waits, because then a task that ends wakes
  * it, on any thread, and it completes on the thread of its handler. So `mutex_` guards the owner's side while
  * `outstanding_` is not zero, and only the owner makes it so. An owner who never waits never locks.
+ *
+ * A task needs the state until it is freed. While the owner has yet to take it in, the owner's own reference stands for
+ * it, so that most tasks are spawned and joined without counting; one that may be freed elsewhere gets a reference.
  *
  * Rejected: to leave the index to the thread on which a join completes (the owner may be spawning meanwhile), and a
  * lock for each call (two atomic operations for each task).
@@ -62,19 +66,15 @@ public:
                 return; // the rest is for the section around this one
             }
             task_list garbage = std::move(state_.garbage_);
-            const bool any = !garbage.empty();
-            if (any)
-                state_.retain(); // a result that is destroyed may be what held the state
             if (locked_) {
                 state_.depth_ = 0;
                 // The last word: the owner who reads that no join is outstanding locks no more.
                 state_.outstanding_.fetch_sub(std::exchange(state_.over_, 0), std::memory_order_release);
                 state_.mutex_.unlock();
             }
+            // A result that is destroyed may be what held the state; but each task in the list holds it, too.
             while (!garbage.empty())
                 state_.let_go(garbage.pop_front());
-            if (any)
-                state_.release();
         }
 
         section(const section&) = delete;
@@ -96,8 +96,9 @@ public:
     /// Adds a join that waits. The owner, in a locked section. @throws what posting throws; then it is over
     void add(join_waiter& waiter)
     {
-        waiter.retain();
+        waiter.where = join_waiter::phase::waiting;
         waiting(waiter.kind).push_back(waiter);
+        ++waiting_;
         outstanding_.fetch_add(1, std::memory_order_relaxed);
         settle();
     }
@@ -110,13 +111,12 @@ public:
             wake(waiter);
     }
 
-    /// Takes a join that still waits out of the list. In a locked section. Whether it was there; the reference to it
-    /// is the caller's then.
+    /// Takes a join that still waits out of the list. In a locked section. Whether it was there.
     bool withdraw(join_waiter& waiter) noexcept
     {
         if (waiter.where != join_waiter::phase::waiting)
             return false;
-        waiting(waiter.kind).erase(list::s_iterator_to(waiter));
+        remove(waiter);
         finish(waiter);
         return true;
     }
@@ -137,12 +137,14 @@ public:
             --woken_;
         waiter.where = join_waiter::phase::waiting;
         waiting(waiter.kind).push_front(waiter);
+        ++waiting_;
     }
 
     /// Whether a join has what it waits for. In a section.
     bool is_due(join_kind kind)
     {
-        collect();
+        if (ready_count_ == 0 || kind != join_kind::next)
+            collect();
         switch (kind) {
         case join_kind::next:
             return ready_count_ != 0 || listed() == 0;
@@ -151,6 +153,26 @@ public:
         case join_kind::shutdown:
             return replaced_ == 0;
         }
+        return true;
+    }
+
+    /// Whether a join that begins now need not wait, nor takes what another that began before is about to take.
+    /** In a section. */
+    bool is_due_at_once(join_kind kind)
+    {
+        if (!is_due(kind))
+            return false;
+        return kind != join_kind::next || listed() == 0 || (next_.empty() && ready_count_ > woken_);
+    }
+
+    /// Counts a join that did not have to wait. False if others should get their turn before it. In a section.
+    bool count_join_at_once() noexcept
+    {
+        if (joins_at_once_ == steps_per_turn) {
+            joins_at_once_ = 0;
+            return false;
+        }
+        ++joins_at_once_;
         return true;
     }
 
@@ -163,17 +185,8 @@ public:
     /** At the end of each section in which a task was joined, or left the index. */
     void settle()
     {
-        if (next_.empty() && all_.empty() && shutdown_.empty())
-            return;
-        do {
-            collect();
-            while (!next_.empty() && (listed() == 0 || ready_count_ > woken_))
-                wake(next_.front());
-            while (!all_.empty() && ready_count_ == listed())
-                wake(all_.front());
-            while (!shutdown_.empty() && replaced_ == 0)
-                wake(shutdown_.front());
-        } while (!(next_.empty() && all_.empty() && shutdown_.empty()) && !done_.arm());
+        if (waiting_ != 0)
+            wake_those_due();
     }
 
     // -- completion_sink ---------------------------------------------------------------------------------
@@ -212,7 +225,35 @@ protected:
 
     ~join_state() override
     {
-        BOOST_ASSERT(garbage_.empty());
+        BOOST_ASSERT(garbage_.empty() && unjoined_ == 0);
+    }
+
+    // -- what keeps the state alive ----------------------------------------------------------------------
+
+    /// Takes note of a task that needs the state. In a section.
+    void adopt_task() noexcept
+    {
+        ++unjoined_;
+    }
+
+    /// Takes note that a task, of which nobody will hear again, needs it no more. In a section.
+    void drop_task() noexcept
+    {
+        --unjoined_;
+    }
+
+    /// Makes a task hold a reference of its own. In a section.
+    void make_independent() noexcept
+    {
+        --unjoined_;
+        retain();
+    }
+
+    /// Throws a task away when the section is over.
+    void discard(task_node& task) noexcept
+    {
+        make_independent();
+        garbage_.push_back(task);
     }
 
     /// The number of tasks in the index.
@@ -232,9 +273,8 @@ protected:
     /// Takes the tasks that have ended since. In a section.
     void collect() noexcept
     {
-        task_list ended = done_.take();
-        while (!ended.empty())
-            arrive(ended.pop_front());
+        if (!done_.is_empty())
+            take_ended();
     }
 
     /// The task that ended first, of those that are listed; null if there is none. It is out of `ready_`.
@@ -250,7 +290,7 @@ protected:
             if (task.membership_ == task_node::membership::listed_arrived)
                 return &task;
             --stale_;
-            garbage_.push_back(task);
+            discard(task);
         }
     }
 
@@ -303,7 +343,10 @@ protected:
         task_list kept;
         while (!ready_.empty()) {
             task_node& task = ready_.pop_front();
-            (task.membership_ == task_node::membership::none ? garbage_ : kept).push_back(task);
+            if (task.membership_ == task_node::membership::none)
+                discard(task);
+            else
+                kept.push_back(task);
         }
         ready_ = std::move(kept);
         stale_ = 0;
@@ -313,6 +356,7 @@ protected:
     void close() noexcept
     {
         closed_ = true;
+        retain(std::exchange(unjoined_, 0)); // each holds a reference from now on
         task_list ended = done_.close();
         garbage_.append(std::move(ready_));
         garbage_.append(std::move(ended));
@@ -333,6 +377,13 @@ protected:
 private:
     using list = boost::intrusive::list<join_waiter>;
 
+    void take_ended() noexcept
+    {
+        task_list ended = done_.take();
+        while (!ended.empty())
+            arrive(ended.pop_front());
+    }
+
     void arrive(task_node& task) noexcept
     {
         switch (task.membership_) {
@@ -343,10 +394,20 @@ private:
             break;
         case task_node::membership::replaced:
             --replaced_;
-            [[fallthrough]];
-        default:
+            discard(task);
+            break;
+        case task_node::membership::detached: // it ended while it was detached
             garbage_.push_back(task);
+            break;
+        default:
+            discard(task);
         }
+    }
+
+    void remove(join_waiter& waiter) noexcept
+    {
+        waiting(waiter.kind).erase(list::s_iterator_to(waiter));
+        --waiting_;
     }
 
     list& waiting(join_kind kind) noexcept
@@ -354,10 +415,23 @@ private:
         return kind == join_kind::next ? next_ : kind == join_kind::all ? all_ : shutdown_;
     }
 
+    void wake_those_due()
+    {
+        do {
+            collect();
+            while (!next_.empty() && (listed() == 0 || ready_count_ > woken_))
+                wake(next_.front());
+            while (!all_.empty() && ready_count_ == listed())
+                wake(all_.front());
+            while (!shutdown_.empty() && replaced_ == 0)
+                wake(shutdown_.front());
+        } while (waiting_ != 0 && !done_.arm());
+    }
+
     /// @throws what posting throws; then the join has been dropped
     void wake(join_waiter& waiter)
     {
-        waiting(waiter.kind).erase(list::s_iterator_to(waiter));
+        remove(waiter);
         waiter.where = join_waiter::phase::woken;
         if (waiter.kind == join_kind::next)
             ++woken_;
@@ -392,13 +466,16 @@ private:
     std::size_t ready_count_ = 0; // of these, the listed ones
     std::size_t stale_ = 0;       // … and the others
     std::size_t replaced_ = 0;    // tasks out of the index that have not arrived
+    int joins_at_once_ = 0;       // since others had their turn
+    std::size_t unjoined_ = 0;    // tasks that need the state, and for which the owner's reference stands
     bool closed_ = false;
 
     std::recursive_mutex mutex_;              // an executor may run, or drop, what it is given on the spot
     std::atomic<std::size_t> outstanding_{0}; // joins that are not over, as the owner knows
     std::size_t over_ = 0;                    // … of which so many are over since this section began
     std::size_t depth_ = 0;                   // locked sections within each other
-    list next_;                               // joins that wait, by what they wait for
+    std::size_t waiting_ = 0;                 // joins that wait
+    list next_;                               // … by what they wait for
     list all_;
     list shutdown_;
     std::size_t woken_ = 0; // joins for a next task that are on their way

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -67,13 +68,12 @@ public:
         kept_task replaced; // let go, with its result, when the section is over
         const section owner(*this);
         const std::size_t hash = index_.hash(std::as_const(key));
-        const slot* const taken = index_.find(std::as_const(key), hash);
         const std::uint64_t number = next_task_number();
         task_node& task = task_access::node(work);
-        if (!taken) {
-            index_.insert(slot{stored_key<K>(std::forward<Key>(key)), &task, hash});
+        const auto [entry, is_new] = index_.insert(slot{stored_key<K>(std::forward<Key>(key)), &task, hash});
+        if (is_new)
             return launch(where, settled, number, hash, work, [this, &task] { index_.erase(task); });
-        }
+        const slot* const taken = entry;
         task_node& before = *taken->task;
         if (before.is_finished())
             collect();
@@ -145,7 +145,7 @@ public:
             return std::nullopt;
         auto key = index_.extract(*task);
         task->membership_ = membership::none;
-        garbage_.push_back(*task);
+        const joined_task over(*this, *task);
         if constexpr (std::is_void_v<K>)
             return Joined{take_result(*task), task->id()};
         else
@@ -197,7 +197,12 @@ public:
         table dropped = index_.empty_table(); // destroyed, keys and all, when the section is over
         const section owner(*this);
         for (const slot& entry : index_) {
-            note_dropped(*entry.task);
+            if (entry.task->membership_ != membership::listed) {
+                note_dropped(*entry.task);
+                continue;
+            }
+            make_independent();
+            entry.task->membership_ = membership::detached;
             entry.task->detach(); // from here on the task frees itself
         }
         index_.swap(dropped);
@@ -243,6 +248,35 @@ private:
             return join_result<V>(boost::system::in_place_error, join_error(task.id(), std::current_exception()));
         }
     }
+
+    /// Frees a task when its result has been taken; or throws it away, where that may call code of the user's.
+    class joined_task {
+    public:
+        joined_task(join_table& table, task_node& task) noexcept
+            : table_(table)
+            , task_(task)
+        {
+        }
+
+        ~joined_task()
+        {
+            if constexpr (std::is_trivially_destructible_v<stored_value<V>>) {
+                if (!task_.is_shared() && task_.how() != outcome::exception) {
+                    task_block<V>::dispose(task_);
+                    table_.drop_task();
+                    return;
+                }
+            }
+            table_.discard(task_);
+        }
+
+        joined_task(const joined_task&) = delete;
+        joined_task& operator=(const joined_task&) = delete;
+
+    private:
+        join_table& table_;
+        task_node& task_;
+    };
 
     /// Keeps a task that is being replaced: an executor that runs the new one on the spot may let the old one go.
     class kept_task {
@@ -309,8 +343,9 @@ private:
         const bool own_reference = &where.anchor() != &home_->anchor();
         if (own_reference)
             where.anchor().retain();
-        retain();
+        adopt_task();
         task.spawned(*this, where, own_reference, number, hash);
+        abort_handle handle = abort_handle_access::adopt(task);
         if (settled)
             task.settle_before_start();
         task.membership_ = membership::listed;
@@ -318,12 +353,13 @@ private:
             where.schedule(task);
         } catch (...) {
             undo();
+            abort_handle_access::forget(handle);
             task.not_spawned();
-            release();
+            drop_task();
             throw;
         }
         task_access::release(work);
-        return abort_handle_access::make(task);
+        return handle;
     }
 
     shared_reference<home> home_;

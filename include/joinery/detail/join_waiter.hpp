@@ -1,8 +1,6 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <joinery/detail/context_registry.hpp>
-
 #include <boost/intrusive/list.hpp>
 
 #include <cstdint>
@@ -17,15 +15,18 @@ enum class join_kind : std::uint8_t {
 };
 
 /// An asynchronous join: waits in the list of its state, then is on its way to its handler.
-class join_waiter : public context_member, public boost::intrusive::list_base_hook<> {
+class join_waiter : public boost::intrusive::list_base_hook<> {
 public:
     enum class phase : std::uint8_t { waiting, woken, over };
 
     const join_kind kind;
-    phase where = phase::waiting; // under the state's lock
-    bool cancelled = false;       // under the state's lock
+    phase where = phase::over; // under the state's lock
+    bool cancelled = false;    // under the state's lock
 
-    /// Sends the operation to the executor of its handler, with the list's reference. @throws what that throws
+    join_waiter(const join_waiter&) = delete;
+    join_waiter& operator=(const join_waiter&) = delete;
+
+    /// Sends the join, which is in the list no more, to where it completes. Under the state's lock. @throws what that throws
     virtual void post() = 0;
 
 protected:
@@ -34,7 +35,7 @@ protected:
     {
     }
 
-    ~join_waiter() override = default;
+    ~join_waiter() = default;
 };
 
 } // namespace joinery::detail

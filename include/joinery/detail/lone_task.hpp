@@ -55,7 +55,7 @@ public:
         task_node& node = task_access::node(work);
         node.spawned(*lone, where, true, next_task_number(), 0);
         lone->retain(); // the task's
-        abort_handle handle = abort_handle_access::make(node);
+        abort_handle handle = abort_handle_access::adopt(node);
         try {
             where.schedule(node);
         } catch (...) {

@@ -46,6 +46,19 @@ public:
         }
     }
 
+    void schedule_parked(task_node& task) noexcept override
+    {
+        if (current_ == this)
+            ready_.push_back(task);
+        else if (queue_.push(task) == pushed::wake)
+            wake();
+    }
+
+    bool takes_parked() const noexcept override
+    {
+        return true;
+    }
+
     void deliver_abort(task_node& task) noexcept override
     {
         task.retain();
@@ -186,7 +199,7 @@ protected:
         tasks.append(std::move(more));
         release_all(std::move(aborted));
         end_all(std::move(tasks));
-        parked_suspension::end_all(parked_);
+        parked_link::end_all(parked_);
     }
 
     /// Destroys the handlers that wait in the `io_context`, and so ends the tasks that wait for operations.

@@ -1,6 +1,7 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <joinery/detail/block_cache.hpp>
 #include <joinery/detail/task_node.hpp>
 #include <joinery/join_error.hpp>
 
@@ -49,7 +50,7 @@ public:
             if constexpr (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
                 return static_cast<std::byte*>(::operator new(size, std::align_val_t(alignment)));
             else
-                return static_cast<std::byte*>(::operator new(size));
+                return static_cast<std::byte*>(block_cache::allocate(size));
         }();
         ::new (block + node_offset) task_node;
         void* frame = block + node_offset + sizeof(task_node);
@@ -61,14 +62,20 @@ public:
         return frame;
     }
 
-    static void deallocate(task_node& node) noexcept
+    static void deallocate(task_node& node, std::size_t frame_size) noexcept
     {
         std::byte* const block = reinterpret_cast<std::byte*>(&node) - node_offset;
         std::destroy_at(&node);
         if constexpr (alignment > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
             ::operator delete(block, std::align_val_t(alignment));
         else
-            ::operator delete(block);
+            block_cache::deallocate(block, node_offset + sizeof(task_node) + frame_size);
+    }
+
+    /// Takes note of the size of the frame, which has just been destroyed, in its own memory.
+    static void frame_destroyed(void* frame, std::size_t frame_size) noexcept
+    {
+        ::new (frame) std::size_t(frame_size);
     }
 
     template<class... Args>
@@ -124,7 +131,7 @@ public:
     {
         drop(node);
         node.release_home();
-        deallocate(node);
+        deallocate(node, *std::launder(static_cast<std::size_t*>(node.frame().address())));
     }
 
 private:

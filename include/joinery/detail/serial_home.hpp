@@ -80,7 +80,7 @@ public:
         tasks.append(std::move(queued));
         release_all(std::move(aborted));
         end_all(std::move(tasks));
-        parked_suspension::end_all(parked_);
+        parked_link::end_all(parked_);
     }
 
     /// Lets the tasks that wait take a step, but not for ever. Called by the executor.

@@ -13,9 +13,9 @@ public:
     shared_object(const shared_object&) = delete;
     shared_object& operator=(const shared_object&) = delete;
 
-    void retain() noexcept
+    void retain(std::size_t count = 1) noexcept
     {
-        references_.fetch_add(1, std::memory_order_relaxed);
+        references_.fetch_add(count, std::memory_order_relaxed);
     }
 
     /// Takes a reference, unless the last one has been given up.

@@ -37,6 +37,7 @@ public:
     std::coroutine_handle<> coroutine; // what to resume when it is over
     bool lost = false;                 // it will never be over: its handler was destroyed
     bool granted = false;              // it gave a result that must not be lost: resume in spite of an abort
+    bool starts_anew = false;          // when its task is scheduled, start it again: it will see whether it is over
 
 protected:
     constexpr suspension() noexcept = default;
@@ -58,7 +59,7 @@ inline void step(task_node& task) noexcept
 {
     for (;;) {
         suspension* waiting = task.waiting_;
-        if (!task.step_.to_start) {
+        if (!task.step_.to_start && !(waiting && waiting->starts_anew)) {
             if (waiting && waiting->lost)
                 return task.end_executor_gone();
             if (task.abort_requested() && !(waiting && (waiting->granted || task.step_.foreign)))
@@ -167,19 +168,58 @@ private:
     }
 };
 
-/// Waits for nothing but an abort, in the list of its home, so that the end of the home finds it.
-class parked_suspension : public cancellable_suspension {
+/// Stands in a list of its home, so that the home's end finds a task that no operation of its context would end.
+class parked_link {
 public:
-    /// Ends the tasks in the list of a home whose executor is gone.
-    static void end_all(parked_suspension*& list) noexcept
+    parked_link(const parked_link&) = delete;
+    parked_link& operator=(const parked_link&) = delete;
+
+    /// Ends the tasks in the list of a home whose executor is gone. In the home's serial order.
+    static void end_all(parked_link*& list) noexcept
     {
         while (list) {
-            parked_suspension& parked = *list;
-            parked.unlink();
-            parked.task_->end_executor_gone();
+            parked_link& parked = *list;
+            parked.unpark();
+            parked.home_gone();
         }
     }
 
+protected:
+    constexpr parked_link() noexcept = default;
+    ~parked_link() = default;
+
+    void park(home& where) noexcept
+    {
+        link_ = &where.parked_;
+        after_ = *link_;
+        if (after_)
+            after_->link_ = &after_;
+        *link_ = this;
+    }
+
+    void unpark() noexcept
+    {
+        *link_ = after_;
+        if (after_)
+            after_->link_ = link_;
+        link_ = nullptr;
+    }
+
+    bool is_parked() const noexcept
+    {
+        return link_ != nullptr;
+    }
+
+private:
+    /// Ends the task, which is in the list no more.
+    virtual void home_gone() noexcept = 0;
+
+    parked_link* after_ = nullptr;
+    parked_link** link_ = nullptr; // what points at this one
+};
+
+/// Waits for nothing but an abort.
+class parked_suspension : public cancellable_suspension, private parked_link {
 protected:
     constexpr parked_suspension() noexcept = default;
     ~parked_suspension() = default;
@@ -188,29 +228,21 @@ private:
     void initiate(task_node& task) noexcept final
     {
         task_ = &task;
-        link_ = &task.where().parked_;
-        after_ = *link_;
-        if (after_)
-            after_->link_ = &after_;
-        *link_ = this;
+        park(task.where());
     }
 
     void request_end(task_node& task) noexcept final
     {
-        unlink();
+        unpark();
         operation_over(task);
     }
 
-    void unlink() noexcept
+    void home_gone() noexcept final
     {
-        *link_ = after_;
-        if (after_)
-            after_->link_ = link_;
+        task_->end_executor_gone();
     }
 
     task_node* task_ = nullptr;
-    parked_suspension* after_ = nullptr;
-    parked_suspension** link_ = nullptr; // what points at this one
 };
 
 /// Lets the other tasks of the home take their turn.

@@ -71,7 +71,7 @@ public:
 
     // -- identity ----------------------------------------------------------------------------------------
 
-    /// Makes a node of a block whose coroutine nobody else knows. It has one reference: its own.
+    /// Makes a node of a block whose coroutine nobody else knows. It has two references: its own, and a handle's.
     void spawned(completion_sink& sink, home& where, bool owns_home, std::uint64_t number, std::size_t hash) noexcept
     {
         sink_ = &sink;
@@ -79,7 +79,7 @@ public:
         step_.owns_home = owns_home;
         number_ = number;
         hash_ = hash;
-        references_.store(1, std::memory_order_relaxed);
+        references_.store(2, std::memory_order_relaxed);
     }
 
     /// Undoes `spawned`, for a task that no one took.
@@ -300,7 +300,8 @@ public:
     // -- fields of the owner, see join_state.hpp ---------------------------------------------------------
 
     enum class membership : std::uint8_t {
-        none,           // joined, dropped or detached: of no interest any more
+        none,           // joined or dropped: of no interest any more
+        detached,       // of no interest any more, and keeps its set or map itself
         listed,         // in the index
         listed_arrived, // … and in the owner's list of finished tasks
         replaced        // out of the index, and waited for by a shutdown only

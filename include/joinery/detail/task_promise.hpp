@@ -48,12 +48,17 @@ public:
         return task_block<V>::allocate(frame_size);
     }
 
-    static void operator delete(void* frame, std::size_t) noexcept
+    static void operator delete(void* frame, std::size_t frame_size) noexcept
     {
+#if defined(__GNUC__)
+        __asm__("" : "+r"(frame) : : "memory"); // see `root`
+#endif
         // The block of a spawned task outlives its frame, until nobody refers to it.
         task_node& node = task_node::of_frame(frame);
-        if (!node.is_spawned())
-            task_block<V>::deallocate(node);
+        if (node.is_spawned())
+            task_block<V>::frame_destroyed(frame, frame_size);
+        else
+            task_block<V>::deallocate(node, frame_size);
     }
 
     std::suspend_always initial_suspend() const noexcept
