@@ -73,6 +73,7 @@ public:
     explicit loose_node(std::uint64_t number = 1, std::size_t hash = 0)
     {
         node.spawned(sink, where, false, number, hash);
+        node.release(); // the handle's
     }
 
     operator detail::task_node&() noexcept

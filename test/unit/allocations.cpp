@@ -2,6 +2,8 @@
 
 // The one place that replaces the global operator new: see allocations.hpp.
 
+#include <joinery/detail/block_cache.hpp>
+
 #include "allocations.hpp"
 
 #include <cstddef>
@@ -49,6 +51,7 @@ std::size_t allocation_count() noexcept
 
 failing_allocations::failing_allocations(std::size_t after) noexcept
 {
+    detail::block_cache::clear(); // what is kept needs no allocation
     left_to_succeed = after;
     failed = false;
 }

@@ -6,6 +6,7 @@
 #include <homes.hpp>
 #include <tracked.hpp>
 
+#include <joinery/detail/block_cache.hpp>
 #include <joinery/join_map.hpp>
 #include <joinery/join_set.hpp>
 #include <joinery/task.hpp>
@@ -363,6 +364,23 @@ TEST(TaskException, OfMovingTheValueIsTheTasksException)
 
 // -- memory ------------------------------------------------------------------------------------------------
 
+TEST(TaskMemory, ThatWasFreedServesTheNextTask)
+{
+    if (!test::allocations_are_ours || !detail::block_cache::is_on)
+        GTEST_SKIP() << "a sanitizer is to see each allocation";
+    asio::io_context context;
+    join_set<int> set(asio::make_strand(context), 100);
+    std::size_t before = 0;
+    for (int i = 0; i != 10; ++i) {
+        if (i == 1)
+            before = test::allocation_count();
+        set.spawn(give(i));
+        poll(context);
+        EXPECT_EQ(set.try_join_next()->result.value(), i);
+    }
+    EXPECT_LE(test::allocation_count() - before, 9u) << "the executor's own";
+}
+
 TEST(TaskMemory, ATaskSpawnedWithinABurstCostsOneAllocation)
 {
     if (!test::allocations_are_ours)
@@ -372,6 +390,7 @@ TEST(TaskMemory, ATaskSpawnedWithinABurstCostsOneAllocation)
     join_map<int, std::string> map(asio::make_strand(context), 100);
     set.spawn(give(0));
     map.spawn(0, give(std::string()));
+    detail::block_cache::clear();
     for (int i = 1; i != 50; ++i) {
         std::size_t before = test::allocation_count();
         set.spawn(give(i));

@@ -72,8 +72,10 @@ private:
             return base::initiate(task);
         if (!is_parked())
             enter(task);
-        if (std::exchange(yields_first_, false))
+        if (std::exchange(yields_first_, false)) {
+            task.where().end_turn();
             return task.where().schedule_parked(task);
+        }
         try {
             const join_state::section locked(state(), true);
             if (state().is_closed()) {

@@ -54,11 +54,6 @@ public:
         kept_.bytes = 0;
     }
 
-private:
-    static constexpr std::size_t step = 16;
-    static constexpr std::size_t most = 1024;
-    static constexpr std::size_t most_kept = std::size_t(1) << 20;
-
 #if defined(__SANITIZE_ADDRESS__)
     static constexpr bool is_on = false; // what is used after it was freed should be found
 #elif defined(__has_feature)
@@ -70,6 +65,11 @@ private:
 #else
     static constexpr bool is_on = true;
 #endif
+
+private:
+    static constexpr std::size_t step = 16;
+    static constexpr std::size_t most = 1024;
+    static constexpr std::size_t most_kept = std::size_t(1) << 20;
 
     struct free_block {
         free_block* next;

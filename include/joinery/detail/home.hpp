@@ -45,6 +45,11 @@ public:
     {
     }
 
+    /// Lets the handlers of the executor run before the tasks that take no end. In the home's serial order.
+    virtual void end_turn() noexcept
+    {
+    }
+
     virtual bool takes_parked() const noexcept
     {
         return false;

@@ -4,7 +4,6 @@
 #include <joinery/detail/completion_queue.hpp>
 #include <joinery/detail/context_registry.hpp>
 #include <joinery/detail/join_waiter.hpp>
-#include <joinery/detail/step.hpp>
 #include <joinery/detail/task_list.hpp>
 #include <joinery/detail/task_node.hpp>
 
@@ -168,7 +167,8 @@ public:
     /// Counts a join that did not have to wait. False if others should get their turn before it. In a section.
     bool count_join_at_once() noexcept
     {
-        if (joins_at_once_ == steps_per_turn) {
+        constexpr int many = 256;
+        if (joins_at_once_ == many) {
             joins_at_once_ = 0;
             return false;
         }

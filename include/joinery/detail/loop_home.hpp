@@ -54,6 +54,11 @@ public:
             wake();
     }
 
+    void end_turn() noexcept override
+    {
+        turn_ends_ = true;
+    }
+
     bool takes_parked() const noexcept override
     {
         return true;
@@ -138,8 +143,9 @@ protected:
     bool take_turn(StartOne start_one) noexcept
     {
         bool moved = false;
+        turn_ends_ = false;
         ready_.append(queue_.take()); // so that tasks that yield to each other keep out no other
-        for (int steps = 0; steps != steps_per_turn; ++steps) {
+        for (int steps = 0; steps != steps_per_turn && !turn_ends_; ++steps) {
             moved |= receive_aborts();
             if (ready_.empty())
                 ready_ = queue_.take();
@@ -273,6 +279,7 @@ private:
     std::optional<shut_context> context_;
     task_list ready_;
     bool in_context_ = false;
+    bool turn_ends_ = false;
     run_queue queue_;
     std::mutex context_mutex_; // between a late wake or post, and the end
     bool is_open_ = true;
