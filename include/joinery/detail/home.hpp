@@ -45,7 +45,7 @@ public:
     {
     }
 
-    /// Lets the handlers of the executor run before the tasks that take no end. In the home's serial order.
+    /// Lets the executor's other handlers run as soon as the present step is over. In the home's serial order.
     virtual void end_turn() noexcept
     {
     }
