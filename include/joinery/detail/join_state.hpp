@@ -59,6 +59,16 @@ public:
 
         ~section()
         {
+            if (locked_ || !state_.garbage_.empty())
+                end();
+        }
+
+        section(const section&) = delete;
+        section& operator=(const section&) = delete;
+
+    private:
+        void end() noexcept
+        {
             if (locked_ && state_.depth_ != 1) {
                 --state_.depth_;
                 state_.mutex_.unlock();
@@ -76,10 +86,6 @@ public:
                 state_.let_go(garbage.pop_front());
         }
 
-        section(const section&) = delete;
-        section& operator=(const section&) = delete;
-
-    private:
         join_state& state_;
         bool locked_;
     };
@@ -159,9 +165,11 @@ public:
     /** In a section. */
     bool is_due_at_once(join_kind kind)
     {
-        if (!is_due(kind))
-            return false;
-        return kind != join_kind::next || listed() == 0 || (next_.empty() && ready_count_ > woken_);
+        if (kind != join_kind::next)
+            return is_due(kind);
+        if (ready_count_ == 0)
+            collect();
+        return ready_count_ > woken_ ? next_.empty() : ready_count_ == 0 && listed() == 0;
     }
 
     /// Counts a join that did not have to wait. False if others should get their turn before it. In a section.

@@ -68,32 +68,11 @@ public:
         kept_task replaced; // let go, with its result, when the section is over
         const section owner(*this);
         const std::size_t hash = index_.hash(std::as_const(key));
-        const std::uint64_t number = next_task_number();
         task_node& task = task_access::node(work);
         const auto [entry, is_new] = index_.insert(slot{stored_key<K>(std::forward<Key>(key)), &task, hash});
-        if (is_new)
-            return launch(where, settled, number, hash, work, [this, &task] { index_.erase(task); });
-        const slot* const taken = entry;
-        task_node& before = *taken->task;
-        if (before.is_finished())
-            collect();
-        replaced.keep(*this, before);
-        const membership role = before.membership_;
-        taken->task = &task;
-        note_replaced(before);
-        abort_handle handle = launch(where, settled, number, hash, work, [this, taken, &before, role] {
-            taken->task = &before;
-            note_restored(before, role);
-        });
-        if (role == membership::listed_arrived) {
-            replaced.drop_result = true;
-        } else {
-            before.mark_unwanted();
-            before.abort(cancel_reason::replaced);
-        }
-        sweep();
-        settle();
-        return handle;
+        if (!is_new)
+            return replace(*entry, replaced, where, settled, hash, work);
+        return launch(where, settled, next_task_number(), hash, work, [this, &task] { index_.erase(task); });
     }
 
     /// Adds a task that has no key. Strong guarantee.
@@ -239,6 +218,34 @@ public:
     }
 
 private:
+    class kept_task;
+
+    /// Puts a task in the place of another. In a section. Strong guarantee.
+    abort_handle replace(const slot& entry, kept_task& replaced, home& where, bool settled, std::size_t hash,
+                         task<V>& work)
+    {
+        task_node& before = *entry.task;
+        if (before.is_finished())
+            collect();
+        replaced.keep(*this, before);
+        const membership role = before.membership_;
+        entry.task = &task_access::node(work);
+        note_replaced(before);
+        abort_handle handle = launch(where, settled, next_task_number(), hash, work, [this, &entry, &before, role] {
+            entry.task = &before;
+            note_restored(before, role);
+        });
+        if (role == membership::listed_arrived) {
+            replaced.drop_result = true;
+        } else {
+            before.mark_unwanted();
+            before.abort(cancel_reason::replaced);
+        }
+        sweep();
+        settle();
+        return handle;
+    }
+
     /// A value that cannot be moved out is lost, and the exception that says so takes its place.
     static join_result<V> take_result(task_node& task)
     {
