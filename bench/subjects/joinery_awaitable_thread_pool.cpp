@@ -1,0 +1,36 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+
+#include "awaitable_work.hpp"
+#include "local_owner.hpp"
+
+#include "../harness/program.hpp"
+
+#include <joinery/join_map.hpp>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <cstdint>
+
+namespace {
+
+/// `asio::awaitable` as the work of a join_map on an asio::thread_pool of two; the owner is on a thread of its own.
+class subject : public bench::local_owner, public bench::awaitable_work {
+public:
+    static constexpr int workers = 2;
+
+    template<class K>
+    joinery::join_map<K, std::uint64_t> make_map()
+    {
+        return joinery::join_map<K, std::uint64_t>(pool_);
+    }
+
+private:
+    boost::asio::thread_pool pool_{workers};
+};
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    return bench::program<subject>(argc, argv);
+}

@@ -1,0 +1,33 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../harness/measurement.hpp"
+#include "../harness/require.hpp"
+#include "spawn_pending.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace bench {
+
+/// Aborts n waiting tasks at once, and joins them.
+struct abort_all {
+    static constexpr std::string_view name = "abort_all";
+
+    template<can_wait Subject>
+    static typename Subject::owner run(Subject& subject, std::size_t n, measurement& measured)
+    {
+        auto tasks = subject.template make_map<std::uint64_t>();
+        co_await spawn_pending<Subject>(tasks, n);
+        std::size_t aborted = 0;
+        measured.start();
+        tasks.abort_all();
+        while (auto done = co_await tasks.async_join_next())
+            aborted += done->result.has_error();
+        measured.stop(n);
+        require(aborted == n, "abort_all: not every task was aborted");
+    }
+};
+
+} // namespace bench

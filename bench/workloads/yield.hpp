@@ -1,0 +1,34 @@
+// Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
+#pragma once
+
+#include "../harness/measurement.hpp"
+#include "../harness/require.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace bench {
+
+/// As spawn_join, and each task gives way to the others so many times before it returns.
+template<int Times>
+struct yield {
+    static constexpr std::string_view name = Times == 1 ? "yield1" : "yield10";
+
+    template<class Subject>
+        requires requires { Subject::yielding(std::uint64_t(), Times); }
+    static typename Subject::owner run(Subject& subject, std::size_t n, measurement& measured)
+    {
+        auto tasks = subject.template make_map<std::uint64_t>();
+        std::uint64_t sum = 0;
+        measured.start();
+        for (std::uint64_t key = 0; key != n; ++key)
+            tasks.spawn(key, Subject::yielding(key, Times));
+        while (auto done = co_await tasks.async_join_next())
+            sum += *done->result;
+        measured.stop(n);
+        require(sum == n * (n - 1) / 2, "yield: a value is wrong");
+    }
+};
+
+} // namespace bench
