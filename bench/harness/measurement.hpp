@@ -8,19 +8,28 @@
 #include <cstddef>
 #include <cstdint>
 
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT
+#endif
+
 namespace bench {
 
 /// What one pass of a workload took, between its `start` and its `stop`.
+/** Under `valgrind --tool=callgrind --collect-atstart=no` the instructions between them are what is counted. */
 class measurement {
 public:
     void start()
     {
         blocks_ = allocation_count::so_far();
         started_ = clock::now();
+        CALLGRIND_TOGGLE_COLLECT;
     }
 
     void stop(std::size_t operations)
     {
+        CALLGRIND_TOGGLE_COLLECT;
         const std::chrono::duration<double, std::nano> elapsed = clock::now() - started_;
         const auto count = static_cast<double>(operations);
         nanoseconds_ = elapsed.count() / count;

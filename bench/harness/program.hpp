@@ -25,7 +25,7 @@ concept workload_for =
 template<class Workload, class Subject>
 void measure(std::size_t n, int repeats)
 {
-    constexpr std::size_t warm = 100'000; // beyond that a pass to warm up would only take time
+    constexpr std::size_t warm = 10'000; // more would only take time
     const std::size_t before = resident_memory();
     Subject subject;
     measurement measured;

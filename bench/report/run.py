@@ -1,8 +1,8 @@
 """Runs the subjects in turn, round after round, until the time is up; called by scripts/bench.
 
-Within a round each workload at each n is given to one subject after the other, so that what the machine does besides
-troubles all of them alike. The first round is always finished. After it, what no longer fits into the time is left out:
-so small n get many rounds, and a million tasks a few.
+Within a round each workload with each number of tasks is given to one subject after the other, so that what the machine
+does besides troubles all of them alike. The first round is always finished; after it, what no longer fits into the time is
+left out.
 """
 
 import argparse
@@ -14,16 +14,15 @@ from pathlib import Path
 
 import machine
 from measurements import Measurements
-from subjects import SIZES, SUBJECTS, WORKLOADS, sizes_of
+from subjects import SIZES, SUBJECTS, WORKLOADS
 
-ROUNDS = 9
 TIMEOUT = 120  # seconds for one process
 
 
-def run_once(program, arguments):
+def run_once(command):
     """One process: its line of JSON, or why there is none."""
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         return None, f"not done after {TIMEOUT} s"
     if done.returncode != 0:
@@ -32,65 +31,66 @@ def run_once(program, arguments):
 
 
 class Plan:
-    """The cells that are to be measured, and which subjects take part in each."""
+    """What is to be measured, and by whom."""
 
-    def __init__(self, directory, options):
-        self.subjects = [s for s in SUBJECTS if (directory / s.command[0]).exists()]
-        if options.subjects:
-            self.subjects = [s for s in self.subjects if s.name in options.subjects.split(",")]
-        self.directory = directory
-        self.offered = {s.name: set(self._list(s)) for s in self.subjects}
+    def __init__(self, options):
+        self._directory = options.programs
+        chosen = options.subjects.split(",") if options.subjects else [s.name for s in SUBJECTS]
+        self._subjects = [s for s in SUBJECTS if s.name in chosen and (self._directory / s.command[0]).exists()]
+        self._offered = {s.name: self._offers(s) for s in self._subjects}
         workloads = options.workloads.split(",") if options.workloads else WORKLOADS
-        self.cells = [(w, n) for w in workloads for n in ([SIZES[0]] if options.quick else sizes_of(w))]
-        self.cells.sort(key=lambda cell: cell[1])
+        sizes = [int(n) for n in options.sizes.split(",")] if options.sizes else list(SIZES)
+        self.cells = [(workload, n) for n in sizes for workload in workloads]
+        self.rounds = options.rounds or max(s.rounds("spawn_join", n) for s in self._subjects for n in sizes)
 
     def command(self, subject):
-        return [str(self.directory / subject.command[0]), *subject.command[1:]]
+        return [str(self._directory / subject.command[0]), *subject.command[1:]]
 
-    def _list(self, subject):
+    def taking_part(self, workload, n, number):
+        return [s for s in self._subjects if workload in self._offered[s.name] and number < s.rounds(workload, n)]
+
+    def _offers(self, subject):
         return subprocess.run(self.command(subject), check=True, capture_output=True, text=True).stdout.split()
 
-    def taking_part(self, workload, n):
-        return [s for s in self.subjects if workload in self.offered[s.name] and s.takes(workload, n)]
+
+def measure_cell(plan, measurements, workload, n, number):
+    for subject in plan.taking_part(workload, n, number):
+        if (subject.name, workload, n) in measurements.failed():
+            continue
+        line, why = run_once([*plan.command(subject), workload, str(n), str(subject.passes(n))])
+        if line:
+            measurements.add(subject.name, workload, n, line)
+        else:
+            measurements.fail(subject.name, workload, n, why)
+            print(f"   {subject.name}, {workload} with {n} tasks: {why}", file=sys.stderr)
 
 
-def measure(plan, minutes, rounds, measurements):
+def measure(plan, minutes, measurements):
     started = time.monotonic()
     took = {}
-    for number in range(rounds):
-        for workload, n in plan.cells:
+    for number in range(plan.rounds):
+        for cell in plan.cells:
             begun = time.monotonic()
-            if number != 0 and begun - started + took[workload, n] > 60 * minutes:
+            if number != 0 and begun - started + took[cell] > 60 * minutes:
                 continue
-            for subject in plan.taking_part(workload, n):
-                if (subject.name, workload, n) in measurements.failed():
-                    continue
-                command = plan.command(subject)
-                line, why = run_once(command[0], [*command[1:], workload, str(n), str(subject.repeats(n))])
-                if line:
-                    measurements.add(subject.name, workload, n, line)
-                else:
-                    measurements.fail(subject.name, workload, n, why)
-                    print(f"   {subject.name}, {workload} of {n}: {why}", file=sys.stderr)
-            took[workload, n] = time.monotonic() - begun
-        print(f"   round {number + 1} of {rounds}: {time.monotonic() - started:.0f} s", flush=True)
-        if time.monotonic() - started > 60 * minutes:
-            break
+            measure_cell(plan, measurements, *cell, number)
+            took[cell] = time.monotonic() - begun
+        print(f"   round {number + 1} of {plan.rounds}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, help="where the programs are")
+    parser.add_argument("programs", type=Path, help="the directory in which they are")
     parser.add_argument("output", type=Path, help="the file of measurements to write")
-    parser.add_argument("--quick", action="store_true", help="one round, with the smallest n only")
-    parser.add_argument("--minutes", type=float, default=11, help="after which no further round is begun")
-    parser.add_argument("--workloads", help="these only, with commas between them")
-    parser.add_argument("--subjects", help="likewise")
+    parser.add_argument("--minutes", type=float, default=11, help="when they are over, nothing more is begun")
+    parser.add_argument("--rounds", type=int, help="at most")
+    parser.add_argument("--sizes", help="numbers of tasks, with commas between them")
+    parser.add_argument("--workloads", help="these only, likewise")
+    parser.add_argument("--subjects", help="these only, likewise")
     options = parser.parse_args()
 
-    plan = Plan(options.directory, options)
-    measurements = Measurements(machine.describe(options.directory))
-    measure(plan, options.minutes, 1 if options.quick else ROUNDS, measurements)
+    measurements = Measurements(machine.describe(options.programs))
+    measure(Plan(options), options.minutes, measurements)
     measurements.save(options.output)
     if measurements.failed():
         sys.exit(1)

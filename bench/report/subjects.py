@@ -1,19 +1,36 @@
-"""Who takes part, and how far each goes."""
+"""Who takes part, with how many tasks, and how often."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 ONE_THREAD = "one thread"
 TWO_WORKERS = "two workers"
 GROUPS = (ONE_THREAD, TWO_WORKERS)
 
-SIZES = (1_000, 100_000, 1_000_000)
-HUGE = 10_000_000
-HUGE_WORKLOADS = ("spawn_join", "steady")
-
 WORKLOADS = (
     "spawn_join", "steady", "yield1", "yield10", "replace", "pending_spawn", "abort_all", "abort_key",
     "abort_matching", "contains_hit", "contains_miss", "string_keys", "drop", "blocking", "timer",
 )
+
+SIZES = {1_000: "1k", 100_000: "100k", 1_000_000: "1M", 10_000_000: "10M"}
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How often a subject is measured with n tasks: in so many rounds, with so many passes in each."""
+
+    rounds: dict
+    passes: int = 20  # of a thousand tasks, which are over in a moment
+
+
+# Each workload with 1M tasks; the last size is for the workloads in HUGE alone.
+FULL = Depth({1_000: 7, 100_000: 5, 1_000_000: 2, 10_000_000: 1})
+# Those that take microseconds for a task: with 1M tasks only the workloads in LARGE, or they would take all of the time.
+PART = Depth({1_000: 7, 100_000: 2, 1_000_000: 1})
+# A thread for each task.
+LITTLE = Depth({1_000: 3}, passes=3)
+
+HUGE = ("spawn_join", "steady")
+LARGE = ("spawn_join", "steady", "pending_spawn", "string_keys")
 
 
 @dataclass(frozen=True)
@@ -22,51 +39,40 @@ class Subject:
     label: str
     group: str
     command: tuple  # the program, and what comes before the workload
-    largest: int = HUGE
-    largest_of: dict = field(default_factory=dict, hash=False)  # for workloads where less must do
-    passes: int = 50  # of the smallest n in one process
+    depth: Depth
 
-    def repeats(self, n):
-        """Timed passes in one process: short ones are repeated, for a median of their own."""
-        return self.passes if n <= 1_000 else 3 if n <= 100_000 else 1
+    def rounds(self, workload, n):
+        """In how many rounds it is measured at most."""
+        if n == 10_000_000 and workload not in HUGE:
+            return 0
+        if n == 1_000_000 and self.depth is PART and workload not in LARGE:
+            return 0
+        if n >= 1_000_000 and workload == "blocking":
+            return 0  # 10 microseconds each with tokio
+        return self.depth.rounds.get(n, 0)
 
-    def takes(self, workload, n):
-        return n <= self.largest_of.get(workload, self.largest)
+    def passes(self, n):
+        """Timed passes in one process."""
+        return self.depth.passes if n <= 1_000 else 1
 
-
-# A blocking function costs tokio and a thread of its own microseconds: a million of them would take the time of all else.
-_SLOW = {"blocking": 100_000}
-# Its 10 million tasks take more memory than a common machine has.
-_BY_HAND = {"spawn_join": 1_000_000, **_SLOW}
 
 SUBJECTS = (
-    Subject("floor", "floor", ONE_THREAD, ("bench_floor",)),
-    Subject("joinery_task", "joinery, `task`", ONE_THREAD, ("bench_joinery_task",)),
-    Subject("joinery_awaitable", "joinery, `awaitable`", ONE_THREAD, ("bench_joinery_awaitable",), largest_of=_BY_HAND),
-    Subject("asio", "Asio by hand", ONE_THREAD, ("bench_asio_one_thread",), largest_of=_BY_HAND),
-    Subject("tokio", "tokio", ONE_THREAD, ("bench_tokio", "current"), largest_of=_SLOW),
-    Subject("tokio_util", "tokio-util", ONE_THREAD, ("bench_tokio_util", "current"), largest_of=_SLOW),
-    Subject("joinery_task_runtime", "joinery `runtime`, `task`", TWO_WORKERS, ("bench_joinery_task_runtime",)),
-    Subject("joinery_awaitable_runtime", "joinery `runtime`, `awaitable`", TWO_WORKERS,
-            ("bench_joinery_awaitable_runtime",), largest_of=_BY_HAND),
-    Subject("joinery_task_thread_pool", "joinery on `thread_pool`, `task`", TWO_WORKERS,
-            ("bench_joinery_task_thread_pool",), largest_of=_BY_HAND),
-    Subject("joinery_awaitable_thread_pool", "joinery on `thread_pool`, `awaitable`", TWO_WORKERS,
-            ("bench_joinery_awaitable_thread_pool",), largest_of=_BY_HAND),
-    Subject("asio_thread_pool", "Asio by hand", TWO_WORKERS, ("bench_asio_thread_pool",), largest_of=_BY_HAND),
-    Subject("tokio_multi", "tokio", TWO_WORKERS, ("bench_tokio", "multi2"), largest_of=_SLOW),
-    Subject("tokio_util_multi", "tokio-util", TWO_WORKERS, ("bench_tokio_util", "multi2"), largest_of=_SLOW),
-    Subject("onetbb", "oneTBB `task_group`", TWO_WORKERS, ("bench_onetbb",), largest=1_000_000),
-    Subject("standard_async", "`std::async`", TWO_WORKERS, ("bench_standard_async",), largest=1_000, passes=3),
+    Subject("floor", "floor", ONE_THREAD, ("bench_floor",), FULL),
+    Subject("joinery_task", "joinery, `task`", ONE_THREAD, ("bench_joinery_task",), FULL),
+    Subject("joinery_awaitable", "joinery, `awaitable`", ONE_THREAD, ("bench_joinery_awaitable",), PART),
+    Subject("asio", "Asio by hand", ONE_THREAD, ("bench_asio_one_thread",), PART),
+    Subject("tokio", "tokio", ONE_THREAD, ("bench_tokio", "current"), FULL),
+    Subject("tokio_util", "tokio-util", ONE_THREAD, ("bench_tokio_util", "current"), FULL),
+    Subject("joinery_task_runtime", "joinery, `task`", TWO_WORKERS, ("bench_joinery_task_runtime",), FULL),
+    Subject("joinery_awaitable_runtime", "joinery, `awaitable`", TWO_WORKERS, ("bench_joinery_awaitable_runtime",), PART),
+    Subject("joinery_task_thread_pool", "joinery on `thread_pool`", TWO_WORKERS, ("bench_joinery_task_thread_pool",), PART),
+    Subject("asio_thread_pool", "Asio by hand, strands", TWO_WORKERS, ("bench_asio_thread_pool",), PART),
+    Subject("tokio_multi", "tokio", TWO_WORKERS, ("bench_tokio", "multi2"), FULL),
+    Subject("tokio_util_multi", "tokio-util", TWO_WORKERS, ("bench_tokio_util", "multi2"), FULL),
+    Subject("onetbb", "oneTBB `task_group`", TWO_WORKERS, ("bench_onetbb",), PART),
+    Subject("standard_async", "`std::async`", TWO_WORKERS, ("bench_standard_async",), LITTLE),
 )
 
-# The peer that the ratios are against.
+# In each group: the subject that the ratios are of, and the peer that they are against.
+OURS = {ONE_THREAD: "joinery_task", TWO_WORKERS: "joinery_task_runtime"}
 TOKIO = {ONE_THREAD: "tokio", TWO_WORKERS: "tokio_multi"}
-
-
-def sizes_of(workload):
-    return SIZES + (HUGE,) if workload in HUGE_WORKLOADS else SIZES
-
-
-def readable(n):
-    return {1_000: "1k", 100_000: "100k", 1_000_000: "1M", 10_000_000: "10M"}.get(n, f"{n:,}")

@@ -4,8 +4,8 @@ use crate::measurement::{count_allocations, resident_memory, Measurement};
 use crate::workloads::{run, WORKLOADS};
 use tokio::runtime::{Builder, Runtime};
 
-/// Beyond that a pass to warm up would only take time.
-const WARM: u64 = 100_000;
+/// More would only take time.
+const WARM: u64 = 10_000;
 
 /// `current`: one thread for everything. `multi2`: two workers, and this thread, which spawns and joins.
 fn runtime(kind: &str) -> Runtime {
