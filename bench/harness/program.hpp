@@ -35,15 +35,15 @@ void measure(std::size_t n, int repeats)
     }
     const double allocations = measured.allocations();
 
-    std::printf(R"({"workload": "%s", "n": %zu, "ns": [)", std::string(Workload::name).c_str(), n);
+    std::printf(R"({"workload": "%s", "n": %zu, "ns": [)", Workload::name.data(), n);
     for (int repeat = 0; repeat != repeats; ++repeat) {
         subject.run(Workload::run(subject, n, measured));
         std::printf("%s%.2f", repeat == 0 ? "" : ", ", measured.nanoseconds());
     }
     const std::size_t grown = measured.resident() - std::min(before, measured.resident());
-    std::printf(R"(], "allocations": %.3f, "bytes": %.1f})"
+    std::printf(R"(], "allocations": %.3f, "bytes": %.1f, "peak": %zu})"
                 "\n",
-                allocations, static_cast<double>(grown) / static_cast<double>(n));
+                allocations, static_cast<double>(grown) / static_cast<double>(n), peak_memory());
 }
 
 template<class Subject>
@@ -67,7 +67,7 @@ void list_workloads()
 {
     const auto list_one = []<class Workload>(Workload) {
         if constexpr (workload_for<Workload, Subject>)
-            std::puts(std::string(Workload::name).c_str());
+            std::puts(Workload::name.data());
     };
     std::apply([&](auto... workload) { (list_one(workload), ...); }, workloads());
 }

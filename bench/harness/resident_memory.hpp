@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <fstream>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace bench {
@@ -15,6 +16,14 @@ inline std::size_t resident_memory()
     std::size_t resident = 0;
     std::ifstream("/proc/self/statm") >> all >> resident;
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// The most bytes of this process that have been in memory.
+inline std::size_t peak_memory()
+{
+    rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return static_cast<std::size_t>(used.ru_maxrss) * 1024;
 }
 
 } // namespace bench

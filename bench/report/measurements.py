@@ -4,19 +4,22 @@ import json
 from statistics import median
 
 
+FIGURES = ("allocations", "bytes", "peak")
+
+
 class Measurements:
     def __init__(self, machine):
         self.machine = machine  # what it ran on, and what built it: lines of text by name
         self.cells = {}
 
     def add(self, subject, workload, n, line):
-        cell = self.cells.setdefault((subject, workload, n), {"ns": [], "allocations": [], "bytes": []})
+        cell = self._cell(subject, workload, n)
         cell["ns"].append(median(line["ns"]))
-        cell["allocations"].append(line["allocations"])
-        cell["bytes"].append(line["bytes"])
+        for figure in FIGURES:
+            cell[figure].append(line[figure])
 
     def fail(self, subject, workload, n, why):
-        self.cells.setdefault((subject, workload, n), {"ns": [], "allocations": [], "bytes": []})["failed"] = why
+        self._cell(subject, workload, n)["failed"] = why
 
     def failed(self):
         return {key: cell["failed"] for key, cell in self.cells.items() if "failed" in cell}
@@ -27,18 +30,15 @@ class Measurements:
             for key, cell in self.cells.items()
         )
 
-    def _median(self, what, subject, workload, n):
+    def _cell(self, *key):
+        return self.cells.setdefault(key, {figure: [] for figure in ("ns", *FIGURES)})
+
+    def median(self, what, subject, workload, n):
         values = self.cells.get((subject, workload, n), {}).get(what)
         return median(values) if values else None
 
     def ns(self, subject, workload, n):
-        return self._median("ns", subject, workload, n)
-
-    def allocations(self, subject, workload, n):
-        return self._median("allocations", subject, workload, n)
-
-    def bytes(self, subject, workload, n):
-        return self._median("bytes", subject, workload, n)
+        return self.median("ns", subject, workload, n)
 
     def ratio(self, peer, subject, workload, n):
         """How many times as long the peer takes: the median over the rounds, in each of which they ran in turn."""

@@ -29,11 +29,14 @@ def _draw_ratios(measurements, group, directory):
     figure, axes = pyplot.subplots(figsize=(7, 7))
     height = 0.8 / len(shown)
     for place, subject in enumerate(shown):
-        ratios = [measurements.ratio(tokio, subject.name, w, RATIO_AT) or float("nan") for w in WORKLOADS]
-        axes.barh([row + place * height for row in range(len(WORKLOADS))], ratios, height, label=_plain(subject.label))
+        # From 1 on, so that on the logarithmic axis twice as fast is as long as twice as slow.
+        lengths = [(measurements.ratio(tokio, subject.name, w, RATIO_AT) or float("nan")) - 1 for w in WORKLOADS]
+        rows = [row + place * height for row in range(len(WORKLOADS))]
+        axes.barh(rows, lengths, height, left=1, label=_plain(subject.label))
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    axes.grid(True, axis="x", linewidth=0.3)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(WORKLOADS))], WORKLOADS)
     axes.invert_yaxis()
     axes.set_xlabel(f"times as fast as tokio, {SIZES[RATIO_AT]} tasks (right of the line: faster)")

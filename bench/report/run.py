@@ -38,10 +38,12 @@ class Plan:
         chosen = options.subjects.split(",") if options.subjects else [s.name for s in SUBJECTS]
         self._subjects = [s for s in SUBJECTS if s.name in chosen and (self._directory / s.command[0]).exists()]
         self._offered = {s.name: self._offers(s) for s in self._subjects}
-        workloads = options.workloads.split(",") if options.workloads else WORKLOADS
         sizes = [int(n) for n in options.sizes.split(",")] if options.sizes else list(SIZES)
-        self.cells = [(workload, n) for n in sizes for workload in workloads]
-        self.rounds = options.rounds or max(s.rounds("spawn_join", n) for s in self._subjects for n in sizes)
+        rounds = {n: options.rounds or max(s.rounds("spawn_join", n) for s in self._subjects) for n in sizes}
+        # The first round of all; then what takes little time, for it gains most from it.
+        self.passes = [(number, n) for n in sizes for number in range(rounds[n])]
+        self.passes.sort(key=lambda a_pass: (a_pass[0] != 0, a_pass[0] != 0 and a_pass[1] > 100_000, *a_pass))
+        self.workloads = options.workloads.split(",") if options.workloads else WORKLOADS
 
     def command(self, subject):
         return [str(self._directory / subject.command[0]), *subject.command[1:]]
@@ -68,14 +70,15 @@ def measure_cell(plan, measurements, workload, n, number):
 def measure(plan, minutes, measurements):
     started = time.monotonic()
     took = {}
-    for number in range(plan.rounds):
-        for cell in plan.cells:
+    for number, n in plan.passes:
+        for workload in plan.workloads:
             begun = time.monotonic()
-            if number != 0 and begun - started + took[cell] > 60 * minutes:
+            if number != 0 and begun - started + took[workload, n] > 60 * minutes:
                 continue
-            measure_cell(plan, measurements, *cell, number)
-            took[cell] = time.monotonic() - begun
-        print(f"   round {number + 1} of {plan.rounds}: {time.monotonic() - started:.0f} s", flush=True)
+            measure_cell(plan, measurements, workload, n, number)
+            took[workload, n] = time.monotonic() - begun
+        elapsed = time.monotonic() - started
+        print(f"   round {number + 1} of {SIZES.get(n, n)}: {elapsed:.0f} s", flush=True)
 
 
 def main():
@@ -84,7 +87,7 @@ def main():
     parser.add_argument("output", type=Path, help="the file of measurements to write")
     parser.add_argument("--minutes", type=float, default=11, help="when they are over, nothing more is begun")
     parser.add_argument("--rounds", type=int, help="at most")
-    parser.add_argument("--sizes", help="numbers of tasks, with commas between them")
+    parser.add_argument("--sizes", help="numbers of tasks out of 1000, 100000, 1000000, 10000000, with commas between them")
     parser.add_argument("--workloads", help="these only, likewise")
     parser.add_argument("--subjects", help="these only, likewise")
     options = parser.parse_args()

@@ -42,9 +42,9 @@ def _memory(measurements, present):
             rows.append([
                 f"{subject.label}, {subject.group}",
                 SIZES[largest],
-                _number(measurements.bytes(subject.name, "pending_spawn", largest)),
-                f"{measurements.allocations(subject.name, 'pending_spawn', largest):.2f}",
-                f"{measurements.allocations(subject.name, 'steady', largest) or 0:.2f}",
+                _number(measurements.median("bytes", subject.name, "pending_spawn", largest)),
+                _number(measurements.median("allocations", subject.name, "pending_spawn", largest)),
+                _number(measurements.median("allocations", subject.name, "steady", largest)),
             ])
     return _table(["subject", "tasks", "bytes of a pending task", "allocations for it", "allocations in `steady`"], rows)
 

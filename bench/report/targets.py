@@ -60,16 +60,16 @@ def _against_asio(measurements):
 
 def _memory(measurements):
     for group in GROUPS:
-        if measurements.has(OURS[group], "pending_spawn", 1_000_000):
-            yield Row(f"memory of a pending task, {group}", 170,
-                      measurements.bytes(OURS[group], "pending_spawn", 1_000_000), at_most=True, unit=" bytes")
-        if measurements.has(OURS[group], "pending_spawn", 100_000):
-            yield Row(f"allocations for a pending task, {group}", 1,
-                      round(measurements.allocations(OURS[group], "pending_spawn", 100_000), 2), at_most=True)
-    if measurements.has(OURS[ONE_THREAD], "spawn_join", 10_000_000):
-        yield Row("memory of 10M tasks that are spawned and joined, one thread", 4,
-                  measurements.bytes(OURS[ONE_THREAD], "spawn_join", 10_000_000) * 10_000_000 / GIB,
-                  at_most=True, unit=" GiB")
+        ours = OURS[group]
+        if measurements.has(ours, "pending_spawn", 1_000_000):
+            taken = measurements.median("bytes", ours, "pending_spawn", 1_000_000)
+            yield Row(f"memory of a pending task, {group}", 170, taken, at_most=True, unit=" bytes")
+        if measurements.has(ours, "pending_spawn", 100_000):
+            blocks = measurements.median("allocations", ours, "pending_spawn", 100_000)
+            yield Row(f"allocations for a pending task, {group}", 1, round(blocks, 2), at_most=True)
+        if measurements.has(ours, "spawn_join", 10_000_000):
+            peak = measurements.median("peak", ours, "spawn_join", 10_000_000) / GIB
+            yield Row(f"peak of memory in `spawn_join` of 10M, {group}", 4, peak, at_most=True, unit=" GiB")
 
 
 def _growth(measurements):

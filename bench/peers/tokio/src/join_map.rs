@@ -18,7 +18,11 @@ where
     V: Send + 'static,
 {
     pub fn new() -> Self {
-        JoinMap { handles: HashMap::new(), keys: HashMap::new(), tasks: JoinSet::new() }
+        JoinMap {
+            handles: HashMap::new(),
+            keys: HashMap::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
     pub fn spawn<F>(&mut self, key: K, task: F)

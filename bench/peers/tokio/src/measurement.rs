@@ -37,6 +37,13 @@ pub fn resident_memory() -> u64 {
     pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
 }
 
+/// The most bytes of this process that have been in memory.
+pub fn peak_memory() -> u64 {
+    let mut used: libc::rusage = unsafe { std::mem::zeroed() };
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut used) };
+    used.ru_maxrss as u64 * 1024
+}
+
 pub struct Measurement {
     started: Instant,
     blocks: u64,
@@ -50,7 +57,13 @@ pub struct Measurement {
 
 impl Measurement {
     pub fn new() -> Self {
-        Measurement { started: Instant::now(), blocks: 0, nanoseconds: 0.0, allocations: 0.0, resident: 0 }
+        Measurement {
+            started: Instant::now(),
+            blocks: 0,
+            nanoseconds: 0.0,
+            allocations: 0.0,
+            resident: 0,
+        }
     }
 
     pub fn start(&mut self) {

@@ -1,6 +1,6 @@
 //! One process, one workload: a pass to warm up, in which allocations are counted, and then the timed ones.
 
-use crate::measurement::{count_allocations, resident_memory, Measurement};
+use crate::measurement::{count_allocations, peak_memory, resident_memory, Measurement};
 use crate::workloads::{run, WORKLOADS};
 use tokio::runtime::{Builder, Runtime};
 
@@ -32,12 +32,13 @@ fn measure(kind: &str, workload: &str, n: u64, repeats: usize) {
         passes.push(format!("{:.2}", measured.nanoseconds));
     }
     println!(
-        r#"{{"workload": "{}", "n": {}, "ns": [{}], "allocations": {:.3}, "bytes": {:.1}}}"#,
+        r#"{{"workload": "{}", "n": {}, "ns": [{}], "allocations": {:.3}, "bytes": {:.1}, "peak": {}}}"#,
         workload,
         n,
         passes.join(", "),
         allocations,
-        measured.resident.saturating_sub(before) as f64 / n as f64
+        measured.resident.saturating_sub(before) as f64 / n as f64,
+        peak_memory()
     );
 }
 
@@ -45,7 +46,12 @@ pub fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.len() {
         2 => WORKLOADS.iter().for_each(|name| println!("{}", name)),
-        5 => measure(&arguments[1], &arguments[2], arguments[3].parse().unwrap(), arguments[4].parse().unwrap()),
+        5 => measure(
+            &arguments[1],
+            &arguments[2],
+            arguments[3].parse().unwrap(),
+            arguments[4].parse().unwrap(),
+        ),
         _ => panic!("usage: <current|multi2> [<workload> <n> <repeats>]"),
     }
 }

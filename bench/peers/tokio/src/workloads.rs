@@ -8,8 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub const WORKLOADS: [&str; 15] = [
-    "spawn_join", "steady", "yield1", "yield10", "replace", "pending_spawn", "abort_all", "abort_key",
-    "abort_matching", "contains_hit", "contains_miss", "string_keys", "drop", "blocking", "timer",
+    "spawn_join",
+    "steady",
+    "yield1",
+    "yield10",
+    "replace",
+    "pending_spawn",
+    "abort_all",
+    "abort_key",
+    "abort_matching",
+    "contains_hit",
+    "contains_miss",
+    "string_keys",
+    "drop",
+    "blocking",
+    "timer",
 ];
 
 pub async fn run(workload: &str, n: u64, measured: &mut Measurement) {
@@ -118,7 +131,9 @@ async fn blocking(n: u64, measured: &mut Measurement) {
 
 async fn string_keys(n: u64, measured: &mut Measurement) {
     let mut tasks = JoinMap::new();
-    let keys: Vec<String> = (0..n).map(|number| format!("session/of/a/client/{:015}", number)).collect();
+    let keys: Vec<String> = (0..n)
+        .map(|number| format!("session/of/a/client/{:015}", number))
+        .collect();
     let mut sum = 0;
     measured.start();
     for (number, key) in (0..n).zip(keys) {
