@@ -106,7 +106,6 @@ class subject {
 public:
     using owner = bench::blocking_owner;
     static constexpr bool has_blocking = false;
-    static constexpr int workers = 1;
 
     static frame value(std::uint64_t result)
     {

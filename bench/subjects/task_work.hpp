@@ -28,14 +28,14 @@ struct task_work {
     static task pending()
     {
         co_await joinery::this_task::sleep_forever();
-        co_return 0;
+        co_return std::uint64_t(0);
     }
 
     template<class Guest>
     static task pending_with(Guest)
     {
         co_await joinery::this_task::sleep_forever();
-        co_return 0;
+        co_return std::uint64_t(0);
     }
 
     static task sleeping(std::uint64_t result)

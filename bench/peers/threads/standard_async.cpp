@@ -57,7 +57,6 @@ class subject {
 public:
     using owner = bench::blocking_owner;
     static constexpr bool has_blocking = true;
-    static constexpr int workers = 2;
 
     static auto value(std::uint64_t result)
     {
