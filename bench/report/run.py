@@ -85,7 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", type=Path, help="the directory in which they are")
     parser.add_argument("output", type=Path, help="the file of measurements to write")
-    parser.add_argument("--minutes", type=float, default=11, help="when they are over, nothing more is begun")
+    parser.add_argument("--minutes", type=float, default=10, help="when they are over, nothing more is begun")
     parser.add_argument("--rounds", type=int, help="at most")
     parser.add_argument("--sizes", help="numbers of tasks out of 1000, 100000, 1000000, 10000000, with commas between them")
     parser.add_argument("--workloads", help="these only, likewise")
