@@ -145,6 +145,17 @@ TEST_F(BlockingPool, AThreadThatIsAboutToEndLosesNoFunction)
     }
 }
 
+TEST_F(BlockingPool, AThreadThatWasCalledInVainHearsTheNextCall)
+{
+    blocking_pool pool({.max_threads = 2, .keep_alive = 1h});
+    for (int round = 0; round != 5'000; ++round) {
+        for (int i = 0; i != 3; ++i)
+            map_.spawn_blocking_on(pool, i, [i] { return i; });
+        for (int i = 0; i != 3; ++i)
+            ASSERT_TRUE(join(map_).result);
+    }
+}
+
 TEST_F(BlockingPool, AnExceptionIsTheFunctionsOwn)
 {
     blocking_pool pool;

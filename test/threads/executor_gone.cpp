@@ -9,8 +9,10 @@
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -248,6 +250,32 @@ TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
 }
 
 // -- the runtime alone ---------------------------------------------------------------------------------------------
+
+TEST(ContextDestruction, LeavesAnOwnerFreeToUseOtherExecutorsMeanwhile)
+{
+    const watchdog no_hang;
+    asio::io_context staying;
+    for (std::size_t round = 0; round != deaths; ++round) {
+        auto own = std::make_unique<asio::io_context>();
+        auto other = std::make_unique<asio::io_context>();
+        join_set<int> set(own->get_executor());
+        set.spawn(never_ends());
+        set.spawn_on(*other, never_ends());
+        std::latch both(2);
+        std::thread end([&] {
+            both.arrive_and_wait();
+            other.reset();
+            own.reset();
+        });
+        both.arrive_and_wait();
+        for (int i = 0; i != 20; ++i)
+            set.spawn_on(asio::make_strand(staying), never_ends());
+        static_cast<void>(set.get_executor());
+        end.join();
+        EXPECT_EQ(set.abort_all(), 20u);
+        EXPECT_EQ(set.size(), 22u);
+    }
+}
 
 TEST(RuntimeDestruction, ARaceOfAbortsFindsNothingThatIsGone)
 {

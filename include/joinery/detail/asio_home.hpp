@@ -56,6 +56,12 @@ public:
         return executor_;
     }
 
+    bool runs_on(const boost::asio::any_io_executor& executor) override
+    {
+        const std::lock_guard lock(mutex_); // its context may be destroyed at this moment, but is another's
+        return executor_ == executor;
+    }
+
     /// Ends the tasks that are here, and from now on each that comes.
     virtual void close() noexcept = 0;
 

@@ -66,6 +66,12 @@ public:
     /// The executor for the I/O objects of the tasks here, and for the handlers of their operations.
     virtual boost::asio::any_io_executor executor() = 0;
 
+    /// Whether that is a given one. Any thread.
+    virtual bool runs_on(const boost::asio::any_io_executor& executor)
+    {
+        return this->executor() == executor;
+    }
+
     /// Counts the operations that its tasks wait for, for a home that needs to know. Any thread.
     virtual void operation_began() noexcept
     {

@@ -18,21 +18,6 @@
 
 namespace joinery::detail {
 
-/// The home of an executor that brings one along; else null.
-template<class Executor>
-own_home* own_home_of(const Executor& executor) noexcept
-{
-    if constexpr (requires { executor.home(); }) {
-        return &executor.home();
-    } else if constexpr (std::is_same_v<Executor, boost::asio::any_io_executor>) {
-        if (const auto* dispatching = executor.template target<own_executor<true>>())
-            return &dispatching->home();
-        if (const auto* posting = executor.template target<own_executor<false>>())
-            return &posting->home();
-    }
-    return nullptr;
-}
-
 template<class Executor>
 bool is_inside(const boost::asio::any_io_executor& executor) noexcept
 {
@@ -46,9 +31,9 @@ template<class Executor>
 shared_reference<home> home_of(const Executor& executor)
 {
     using boost::asio::any_io_executor;
-    if (own_home* const own = own_home_of(executor))
-        return shared_reference<home>(*own);
     const any_io_executor erased(executor);
+    if (own_home* const own = own_home::of(erased))
+        return shared_reference<home>(*own);
     if constexpr (enable_serial_executor<Executor>) {
         if constexpr (requires { executor.running_in_this_thread(); })
             return shared_reference<serial_home>::adopt(new serial_home(erased, &is_inside<Executor>));

@@ -101,12 +101,13 @@ public:
     join_group& operator=(const join_group&) = delete;
 
     /// The executor that `spawn` uses, and the default one for the handlers of joins.
+    /** When its context is gone, it is empty; or, if its type cannot be, `asio::execution::bad_executor` is thrown. */
     executor_type get_executor() const
     {
         if constexpr (std::same_as<Executor, boost::asio::any_io_executor>)
             return table().executor();
         else
-            return *table().executor().template target<Executor>();
+            return exact(table().executor());
     }
 
     // -- joining -----------------------------------------------------------------------------------------
@@ -311,9 +312,10 @@ protected:
 
     blocking_pool& default_pool() const
     {
-        if (!table().executor())
+        const boost::asio::any_io_executor executor = table().executor();
+        if (!executor)
             throw boost::asio::execution::bad_executor(); // its context is gone
-        return default_blocking_pool::of(boost::asio::query(table().executor(), boost::asio::execution::context));
+        return default_blocking_pool::of(boost::asio::query(executor, boost::asio::execution::context));
     }
 
     template<class Operation, class Signature, class Token>
@@ -323,6 +325,14 @@ protected:
     }
 
 private:
+    static Executor exact(const boost::asio::any_io_executor& executor)
+    {
+        const Executor* const found = executor.template target<Executor>();
+        if (!found)
+            throw boost::asio::execution::bad_executor(); // its context is gone
+        return *found;
+    }
+
     template<class F>
     static void check_blocking(const F& function)
     {

@@ -91,8 +91,9 @@ public:
     };
 
     /// The executor of the set or map. Empty when its context is gone.
-    const boost::asio::any_io_executor& executor() const noexcept
+    boost::asio::any_io_executor executor() const
     {
+        const std::lock_guard lock(mutex_); // its context may be destroyed at this moment
         return executor_;
     }
 
@@ -478,7 +479,7 @@ private:
     std::size_t unjoined_ = 0;    // tasks that need the state, and for which the owner's reference stands
     bool closed_ = false;
 
-    std::recursive_mutex mutex_;              // an executor may run, or drop, what it is given on the spot
+    mutable std::recursive_mutex mutex_;      // an executor may run, or drop, what it is given on the spot
     std::atomic<std::size_t> outstanding_{0}; // joins that are not over, as the owner knows
     std::size_t over_ = 0;                    // … of which so many are over since this section began
     std::size_t depth_ = 0;                   // locked sections within each other

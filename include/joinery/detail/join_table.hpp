@@ -96,7 +96,7 @@ public:
         if (erased == this->executor())
             return home_;
         for (const shared_reference<home>& known : homes_) {
-            if (known->executor() == erased)
+            if (known->runs_on(erased))
                 return known;
         }
         shared_reference<home> where = home_of(executor);

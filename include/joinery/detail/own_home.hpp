@@ -10,6 +10,7 @@
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace joinery::detail {
@@ -21,6 +22,9 @@ public:
 
     using home::home;
 
+    /// The home that an executor brought along; else null.
+    static own_home* of(const boost::asio::any_io_executor& executor) noexcept;
+
     /// Whether the caller is where the executor's functions run.
     virtual bool runs_here() const noexcept = 0;
 
@@ -31,6 +35,11 @@ public:
     virtual boost::asio::execution_context& context() noexcept = 0;
 
     boost::asio::any_io_executor executor() final;
+
+    bool runs_on(const boost::asio::any_io_executor& executor) final
+    {
+        return of(executor) == this;
+    }
 
 protected:
     ~own_home() = default;
@@ -105,6 +114,15 @@ public:
 private:
     shared_reference<own_home> home_;
 };
+
+inline own_home* own_home::of(const boost::asio::any_io_executor& executor) noexcept
+{
+    if (const auto* dispatching = executor.target<own_executor<true>>())
+        return &dispatching->home();
+    if (const auto* posting = executor.target<own_executor<false>>())
+        return &posting->home();
+    return nullptr;
+}
 
 inline boost::asio::any_io_executor own_home::executor()
 {
