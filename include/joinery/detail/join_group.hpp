@@ -122,7 +122,8 @@ public:
      *   `void(boost::system::error_code, std::optional<joined>)`
      * @par Executor
      *   The handler runs on its associated executor, by default `get_executor()`, and never within this call. It is
-     *   the owner there: no other call of a member may run at the same time.
+     *   the owner there: no other call of a member may run at the same time. A `task` that awaits the join takes an
+     *   outcome that is there without being suspended; every so often, others on its executor get their turn first.
      * @par Per-Operation Cancellation
      *   `terminal`, `partial` and `total`. No outcome is lost: the task stays to be joined. Nor is one lost when the
      *   join is awaited by a `task` that is aborted.
