@@ -19,15 +19,15 @@ class Depth:
     """How often a subject is measured with n tasks: in so many rounds, with so many passes in each."""
 
     rounds: dict
-    passes: int = 20  # of a thousand tasks, which are over in a moment
+    passes: dict
 
 
 # Each workload with 1M tasks; the last size is for the workloads in HUGE alone.
-FULL = Depth({1_000: 7, 100_000: 5, 1_000_000: 2, 10_000_000: 1})
+FULL = Depth({1_000: 7, 100_000: 5, 1_000_000: 2, 10_000_000: 1}, {1_000: 20, 100_000: 7, 1_000_000: 3, 10_000_000: 1})
 # Those that take microseconds for a task: with 1M tasks only the workloads in LARGE, or they would take all of the time.
-PART = Depth({1_000: 7, 100_000: 2, 1_000_000: 1})
+PART = Depth({1_000: 7, 100_000: 2, 1_000_000: 1}, {1_000: 20, 100_000: 3, 1_000_000: 1})
 # A thread for each task.
-LITTLE = Depth({1_000: 3}, passes=3)
+LITTLE = Depth({1_000: 3}, {1_000: 3})
 
 HUGE = ("spawn_join", "steady")
 LARGE = ("spawn_join", "steady", "pending_spawn", "string_keys")
@@ -53,7 +53,7 @@ class Subject:
 
     def passes(self, n):
         """Timed passes in one process."""
-        return self.depth.passes if n <= 1_000 else 1
+        return self.depth.passes.get(n, 1)
 
 
 SUBJECTS = (
