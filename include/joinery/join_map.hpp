@@ -60,7 +60,7 @@ concept heterogeneous = requires {
  * Members are *owner's* members: called by one thread at a time. Tasks may run and end on any thread meanwhile, and a
  * join may be waiting.
  *
- * @tparam K         the keys; movable. A key whose move may throw costs an allocation.
+ * @tparam K         the keys; movable
  * @tparam V         what tasks yield: `void`, or a movable type
  * @tparam Hash      for keys. One that is not marked `is_avalanching` is mixed.
  * @tparam KeyEqual  for keys. Lookups take other types than `K` when both are transparent.
@@ -174,7 +174,7 @@ public:
     {
         const detail::join_state::section owner(this->table());
         const auto* const found = slot(key);
-        return found && found->task->abort(cancel_reason::aborted);
+        return found && found->task()->abort(cancel_reason::aborted);
     }
 
     /// Asks each task for whose key `matches(key)` holds to end. Returns how many were told. Linear.
@@ -194,7 +194,7 @@ public:
     {
         const detail::join_state::section owner(this->table());
         const auto* const found = slot(key);
-        return found ? std::optional(detail::abort_handle_access::make(*found->task)) : std::nullopt;
+        return found ? std::optional(detail::abort_handle_access::make(*found->task())) : std::nullopt;
     }
 
     /// Whether there is a task, finished or not, under a key. @throws what hashing and comparing throws
@@ -212,8 +212,7 @@ public:
         const detail::join_state::section owner(this->table());
         std::vector<K> keys;
         keys.reserve(this->table().index().size());
-        for (const auto& entry : this->table().index())
-            keys.push_back(entry.key.get());
+        this->table().index().for_each([&keys](const auto& entry) { keys.push_back(entry.key()); });
         return keys;
     }
 

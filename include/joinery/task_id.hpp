@@ -68,14 +68,14 @@ public:
 private:
     friend class detail::task_node;
 
-    constexpr task_id(std::uint64_t number, std::size_t hash) noexcept
+    constexpr task_id(std::uint64_t number, std::uint32_t slot) noexcept
         : number_(number)
-        , hash_(hash)
+        , slot_(slot)
     {
     }
 
     std::uint64_t number_ = 0;
-    std::size_t hash_ = 0; // where its task stands in the index, so that an id is found without a map of ids
+    std::uint32_t slot_ = 0; // where its task stands in the index, so that an id is found without a map of ids
 };
 
 } // namespace joinery

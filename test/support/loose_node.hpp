@@ -7,7 +7,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -70,9 +69,9 @@ public:
 /// The node of a task without a coroutine, for what is tested without an executor. It has one reference, its own.
 class loose_node {
 public:
-    explicit loose_node(std::uint64_t number = 1, std::size_t hash = 0)
+    explicit loose_node(std::uint64_t number = 1)
     {
-        node.spawned(sink, where, false, number, hash);
+        node.spawned(sink, where, false, number);
         node.release(); // the handle's
     }
 

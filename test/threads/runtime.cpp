@@ -368,6 +368,11 @@ TEST_F(Runtime, UsesNoProcessorWhenItHasNothingToDo)
     workers.block_on(yield_a_few_times());
     int_map map(workers);
     map.spawn(0, for_ever());
+    map.spawn(1, []() -> task<int> {
+        co_await this_task::sleep_for(1ms); // the worker's timer is there, and waits
+        co_await this_task::sleep_for(1h);
+        co_return 0;
+    });
     const auto used = [] {
         timespec time{};
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);

@@ -45,9 +45,11 @@ std::string text_of(const T& value)
     return out.str();
 }
 
-task_id id_of(std::uint64_t number, std::size_t hash = 0)
+task_id id_of(std::uint64_t number, std::uint32_t slot = 0)
 {
-    return loose_node(number, hash).node.id();
+    loose_node task(number);
+    task.node.slot_ = slot;
+    return task.node.id();
 }
 
 /// What a call throws, as its type's `what()`; empty if nothing.

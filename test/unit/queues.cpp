@@ -14,10 +14,12 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <ostream>
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -264,7 +266,7 @@ TEST_P(CompletionQueue, AnswersAsTheTableSays)
             return answer;
         }
         return verb == "arm"     ? said(queue.arm())
-               : verb == "take"  ? task.names(queue.take())
+               : verb == "take"  ? task.names(task_list::reversed(queue.take_stack()))
                : verb == "close" ? task.names(queue.close())
                                  : misspelt;
     });
@@ -292,9 +294,10 @@ TEST(CompletionQueuePush, CallsBeforeWakeBeforeTheTaskCanBeTaken)
     letters task;
     completion_queue queue;
     ASSERT_TRUE(queue.arm());
-    EXPECT_EQ(queue.push(task['a'], [&] { EXPECT_EQ(task.names(queue.take()), ""); }), completion_queue::pushed::queued)
+    EXPECT_EQ(queue.push(task['a'], [&] { EXPECT_EQ(task.names(task_list::reversed(queue.take_stack())), ""); }),
+              completion_queue::pushed::queued)
         << "the mark was taken away meanwhile, and so the consumer is awake";
-    EXPECT_EQ(task.names(queue.take()), "a");
+    EXPECT_EQ(task.names(task_list::reversed(queue.take_stack())), "a");
 }
 
 } // namespace

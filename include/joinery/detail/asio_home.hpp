@@ -2,11 +2,16 @@
 #pragma once
 
 #include <joinery/detail/context_registry.hpp>
+#include <joinery/detail/context_timer.hpp>
 #include <joinery/detail/home.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 
+#include <atomic>
+#include <cstddef>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -62,8 +67,38 @@ public:
         return executor_ == executor;
     }
 
+    // Any thread, because the strands of a concurrent home come here.
+    bool start_timer(timer_node& node) override
+    {
+        std::unique_lock lock(mutex_);
+        if (gone_)
+            return false;
+        if (!timer_)
+            timer_ = context_timer::of(executor_);
+        lock.unlock(); // it stays where it is
+        return timer_->start(node);
+    }
+
+    bool stop_timer(timer_node& node) noexcept override
+    {
+        return timer_->stop(node);
+    }
+
     /// Ends the tasks that are here, and from now on each that comes.
     virtual void close() noexcept = 0;
+
+    /// Counts as outstanding work of the executor until `work_ended`. Any thread.
+    void work_began() noexcept
+    {
+        if (works_.fetch_add(1, std::memory_order_acq_rel) == 0)
+            adjust_work();
+    }
+
+    void work_ended() noexcept
+    {
+        if (works_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            adjust_work();
+    }
 
 protected:
     explicit asio_home(boost::asio::any_io_executor executor)
@@ -106,13 +141,34 @@ private:
         {
             const std::lock_guard lock(mutex_);
             gone_ = true;
+            work_ = boost::asio::any_io_executor();
         }
         close();
         const std::lock_guard lock(mutex_);
         executor_ = boost::asio::any_io_executor();
     }
 
-    bool gone_ = false; // under the lock
+    /// Holds on to the executor as outstanding work if there is any, or lets go of it.
+    /** Whoever makes the count zero, or not zero, comes here after; so the last of them sees how it stands. */
+    void adjust_work() noexcept
+    {
+        const std::lock_guard lock(mutex_);
+        const bool hold = !gone_ && works_.load(std::memory_order_acquire) != 0;
+        if (hold == static_cast<bool>(work_))
+            return;
+        try {
+            work_ = hold ? boost::asio::any_io_executor(
+                               boost::asio::prefer(executor_, boost::asio::execution::outstanding_work.tracked))
+                         : boost::asio::any_io_executor();
+        } catch (...) {
+            // It cannot be copied for want of memory: the work does not count.
+        }
+    }
+
+    std::atomic<std::size_t> works_{0};
+    boost::asio::any_io_executor work_;     // under the lock
+    bool gone_ = false;                     // under the lock
+    shared_reference<context_timer> timer_; // once a task has slept; under the lock
 };
 
 } // namespace joinery::detail

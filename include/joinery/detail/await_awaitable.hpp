@@ -1,15 +1,16 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <joinery/detail/await_operation.hpp>
+#include <joinery/detail/awaitable_runner.hpp>
+#include <joinery/detail/shared_object.hpp>
+#include <joinery/detail/step.hpp>
 
-#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/execution/bad_executor.hpp>
+#include <boost/asio/cancellation_type.hpp>
 
+#include <atomic>
+#include <coroutine>
 #include <exception>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -21,71 +22,81 @@ inline constexpr bool is_awaitable = false;
 template<class T, class Executor>
 inline constexpr bool is_awaitable<boost::asio::awaitable<T, Executor>> = true;
 
-/// Runs an `asio::awaitable` of no value as an operation, on the executor of the handler.
-/** `co_spawn` wants a default-constructible value; so the value goes another way, see `awaitable_awaiter`. */
-template<class Executor>
-class spawned_awaitable {
-public:
-    explicit spawned_awaitable(boost::asio::awaitable<void, Executor>&& work)
-        : work_(std::move(work))
-    {
-    }
-
-    template<class Handler>
-    void operator()(Handler&& handler) &&
-    {
-        const boost::asio::any_io_executor where = handler.get_executor();
-        if constexpr (std::is_convertible_v<const boost::asio::any_io_executor&, Executor>) {
-            boost::asio::co_spawn(where, std::move(work_), std::forward<Handler>(handler));
-        } else {
-            const Executor* const exact = where.target<Executor>();
-            if (!exact)
-                throw boost::asio::execution::bad_executor();
-            boost::asio::co_spawn(*exact, std::move(work_), std::forward<Handler>(handler));
-        }
-    }
-
-private:
-    boost::asio::awaitable<void, Executor> work_;
-};
-
-/// Awaits an `asio::awaitable`.
+/// Awaits an `asio::awaitable`, which runs on the executor of the task's home.
 template<class T, class Executor>
-class awaitable_awaiter : public operation_awaiter<spawned_awaitable<Executor>, void(std::exception_ptr)> {
-    using base = operation_awaiter<spawned_awaitable<Executor>, void(std::exception_ptr)>;
+class awaitable_awaiter final : private awaitable_job<T, Executor>, private cancellable_suspension {
+    using job = awaitable_job<T, Executor>;
 
 public:
-    explicit awaitable_awaiter(boost::asio::awaitable<T, Executor>&& work)
-        : base(spawned_awaitable<Executor>(store(std::move(work), value_)))
+    explicit awaitable_awaiter(boost::asio::awaitable<T, Executor>&& given) noexcept
+        : job(std::move(given))
     {
+    }
+
+    bool await_ready() const noexcept
+    {
+        return false;
+    }
+
+    template<class Promise>
+    void await_suspend(std::coroutine_handle<Promise> waiter)
+    {
+        task_ = &waiter.promise().root();
+        prepare(*task_, waiter);
     }
 
     T await_resume()
     {
-        base::await_resume();
-        return std::move(*value_);
+        if (job::failure)
+            std::rethrow_exception(std::move(job::failure));
+        if constexpr (!std::is_void_v<T>)
+            return std::move(*job::value);
     }
 
 private:
-    static boost::asio::awaitable<void, Executor> store(boost::asio::awaitable<T, Executor> work,
-                                                        std::optional<T>& value)
+    void initiate(task_node& task) noexcept override
     {
-        value.emplace(co_await std::move(work));
+        task.where().operation_began();
+        try {
+            awaitable_runner<T, Executor>::start(task.where(), *this);
+        } catch (...) {
+            // The runner, if there was one, has gone with the exception, and said that the awaitable was lost.
+            job::failure = std::current_exception();
+            if (!cancellable_suspension::lost)
+                task.where().operation_ended();
+            cancellable_suspension::lost = false;
+            task.step_.ended = true;
+        }
     }
 
-    std::optional<T> value_;
-};
-
-template<class Executor>
-class awaitable_awaiter<void, Executor>
-    : public operation_awaiter<spawned_awaitable<Executor>, void(std::exception_ptr)> {
-    using base = operation_awaiter<spawned_awaitable<Executor>, void(std::exception_ptr)>;
-
-public:
-    explicit awaitable_awaiter(boost::asio::awaitable<void, Executor>&& work)
-        : base(spawned_awaitable<Executor>(std::move(work)))
+    void request_end(task_node&) noexcept override
     {
+        if (!over_.load(std::memory_order_acquire))
+            job::signal->emit(boost::asio::cancellation_type::terminal);
     }
+
+    void ended() noexcept override
+    {
+        over_.store(true, std::memory_order_release);
+        // An awaitable that obeys an abort need not throw that through the task, which ends in any case.
+        if (job::was_cancelled && task_->abort_requested())
+            task_->step_.foreign = false;
+        task_->where().operation_ended();
+        operation_over(*task_);
+    }
+
+    void lost() noexcept override
+    {
+        cancellable_suspension::lost = true;
+        over_.store(true, std::memory_order_release);
+        // The task may end at once, and with it what kept its home.
+        const shared_reference<home> where(task_->where());
+        operation_over(*task_);
+        where->operation_ended();
+    }
+
+    task_node* task_ = nullptr;
+    std::atomic<bool> over_{false};
 };
 
 } // namespace joinery::detail

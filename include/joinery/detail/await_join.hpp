@@ -15,7 +15,6 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -35,9 +34,10 @@ class parked_join final : public operation_awaiter<initiate_join<Operation>, Sig
 
 public:
     /// @param yields_first  whether the other tasks get their turn in any case
-    parked_join(initiate_join<Operation>&& operation, bool yields_first)
-        : base(std::move(operation))
+    parked_join(state_type& state, bool yields_first)
+        : base(initiate_join<Operation>(shared_reference<state_type>(state)))
         , join_waiter(Operation::kind)
+        , state_(state)
         , yields_first_(yields_first)
     {
     }
@@ -56,14 +56,12 @@ public:
     }
 
 private:
-    state_type& state() noexcept
-    {
-        return this->operation_->state();
-    }
-
     void take()
     {
-        this->results_.emplace(std::tuple_cat(std::tuple(boost::system::error_code()), Operation::take(state())));
+        if constexpr (std::is_void_v<typename Operation::value_type>)
+            this->results_.emplace(boost::system::error_code());
+        else
+            this->results_.emplace(boost::system::error_code(), Operation::take(state_));
     }
 
     void initiate(task_node& task) noexcept override
@@ -77,20 +75,20 @@ private:
             return task.where().schedule_parked(task);
         }
         try {
-            const join_state::section locked(state(), true);
-            if (state().is_closed()) {
+            const join_state::section locked(state_, true);
+            if (state_.is_closed()) {
                 this->results_.emplace();
                 std::get<0>(*this->results_) = boost::asio::error::operation_aborted;
             } else if (where == phase::woken) {
-                if (!state().is_due(kind))
+                if (!state_.is_due(kind))
                     return wait_again();
                 take();
-            } else if (state().is_due_at_once(kind)) {
+            } else if (state_.is_due_at_once(kind)) {
                 take();
             } else {
-                return state().add(*this);
+                return state_.add(*this);
             }
-            state().settle();
+            state_.settle();
         } catch (...) {
             this->failure_ = std::current_exception();
         }
@@ -102,16 +100,16 @@ private:
 
     void wait_again()
     {
-        state().wait_again(*this);
-        state().settle();
+        state_.wait_again(*this);
+        state_.settle();
     }
 
     void request_end(task_node& task) noexcept override
     {
         if (!this->starts_anew)
             return base::request_end(task);
-        const join_state::section locked(state(), true);
-        if (state().withdraw(*this))
+        const join_state::section locked(state_, true);
+        if (state_.withdraw(*this))
             task.step_.ended = true; // else it is scheduled
     }
 
@@ -143,44 +141,27 @@ private:
     {
         if (where == phase::over)
             return;
-        const join_state::section locked(state(), true);
-        if (!state().withdraw(*this))
-            state().finish(*this);
-        try {
-            state().settle();
-        } catch (...) {
-            // The executor of another join refused it, whose handler is destroyed by now.
-        }
+        const join_state::section locked(state_, true);
+        if (!state_.withdraw(*this))
+            state_.finish(*this);
+        state_.settle();
     }
 
+    state_type& state_; // kept by `operation_`, as long as the join is parked
     bool yields_first_;
 };
-
-/// Constructs what a function returns in its place, without a move.
-template<class F>
-struct constructed_by {
-    F function;
-
-    operator std::invoke_result_t<F&>()
-    {
-        return function();
-    }
-};
-
-template<class F>
-constructed_by(F) -> constructed_by<F>;
 
 /// Awaits a join in a task, without the machinery of an asynchronous operation where it can do without.
 /** A result that is there is taken without suspending the coroutine, but every so often the other tasks come first. */
 template<class Operation, class Signature>
 class join_awaiter {
-    using result_type = typename Operation::result_type;
+    using state_type = typename Operation::state_type;
 
 public:
     template<class Deferred>
     explicit join_awaiter(Deferred&& operation)
     {
-        std::forward<Deferred>(operation)(join_probe<Operation>{&operation_});
+        std::forward<Deferred>(operation)(join_probe<state_type>{state_});
     }
 
     bool await_ready() const noexcept
@@ -192,41 +173,38 @@ public:
     bool await_suspend(std::coroutine_handle<Promise> waiter)
     {
         bool yields_first = false;
-        if (!waiter.promise().root().abort_requested() && take_at_once(yields_first))
+        if (!waiter.promise().root().abort_requested() && is_due(yields_first))
             return false;
-        wait_.emplace(std::move(*operation_), yields_first).await_suspend(waiter);
+        wait_.emplace(*state_, yields_first).await_suspend(waiter);
         return true;
     }
 
-    auto await_resume() -> decltype(unpack(std::declval<result_type>()))
+    typename Operation::value_type await_resume()
     {
-        if (!result_)
+        if (wait_)
             return wait_->await_resume();
-        return unpack(std::move(*result_));
+        const join_state::settling_section owner(*state_);
+        return Operation::take(*state_);
     }
 
 private:
-    bool take_at_once(bool& yields_first)
+    /// Whether the result is there. It stays so, because nobody else may take it.
+    bool is_due(bool& yields_first)
     {
-        typename Operation::state_type& state = operation_->state();
-        const join_state::section owner(state);
-        if (state.is_closed() || !state.is_due_at_once(Operation::kind))
+        const join_state::section owner(*state_);
+        if (state_->is_closed() || !state_->is_due_at_once(Operation::kind))
             return false;
-        yields_first = !state.count_join_at_once();
-        if (yields_first)
-            return false;
-        result_.emplace(constructed_by{[&state] { return Operation::take(state); }});
-        state.settle();
-        return true;
+        yields_first = !state_->count_join_at_once();
+        return !yields_first;
     }
 
-    std::optional<initiate_join<Operation>> operation_;
-    std::optional<result_type> result_;
+    state_type* state_ = nullptr;
     std::optional<parked_join<Operation, Signature>> wait_;
 };
 
-template<class Operation, class Signature>
-struct awaiter_of_operation<boost::asio::deferred_async_operation<Signature, initiate_join<Operation>>, Signature> {
+template<class Operation, class Reference, class Signature>
+struct awaiter_of_operation<boost::asio::deferred_async_operation<Signature, initiate_join<Operation, Reference>>,
+                            Signature> {
     using type = join_awaiter<Operation, Signature>;
 };
 

@@ -1,15 +1,12 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <joinery/detail/await_operation.hpp>
 #include <joinery/detail/step.hpp>
+#include <joinery/detail/timer_queue.hpp>
 #include <joinery/this_task.hpp>
 
-#include <boost/asio/steady_timer.hpp>
-
-#include <chrono>
 #include <coroutine>
-#include <optional>
+#include <exception>
 #include <utility>
 
 namespace joinery::detail {
@@ -82,36 +79,74 @@ public:
     }
 };
 
-/// The wait of a timer that lives in the awaiter.
-class timer_wait {
+/// Waits for a point in time, among the timers of the home.
+class sleep_awaiter final : private cancellable_suspension, private timer_node {
 public:
-    timer_wait(std::optional<boost::asio::steady_timer>& timer, std::chrono::steady_clock::time_point deadline) noexcept
-        : timer_(&timer)
-        , deadline_(deadline)
+    explicit sleep_awaiter(clock::time_point deadline) noexcept
+        : timer_node(deadline)
     {
     }
 
-    template<class Handler>
-    void operator()(Handler&& handler) &&
+    bool await_ready() const noexcept
     {
-        timer_->emplace(handler.get_executor(), deadline_);
-        (*timer_)->async_wait(std::forward<Handler>(handler));
+        return false;
+    }
+
+    template<class Promise>
+    void await_suspend(std::coroutine_handle<Promise> waiter)
+    {
+        task_ = &waiter.promise().root();
+        prepare(*task_, waiter);
+    }
+
+    void await_resume()
+    {
+        if (failure_)
+            std::rethrow_exception(std::move(failure_));
     }
 
 private:
-    std::optional<boost::asio::steady_timer>* timer_;
-    std::chrono::steady_clock::time_point deadline_;
-};
-
-class sleep_awaiter : public operation_awaiter<timer_wait, void(boost::system::error_code)> {
-public:
-    explicit sleep_awaiter(std::chrono::steady_clock::time_point deadline)
-        : operation_awaiter(timer_wait(timer_, deadline))
+    void initiate(task_node& task) noexcept override
     {
+        try {
+            if (task.where().start_timer(*this))
+                return;
+            lost = true;
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        task.step_.ended = true;
     }
 
-private:
-    std::optional<boost::asio::steady_timer> timer_;
+    void request_end(task_node& task) noexcept override
+    {
+        if (task.where().stop_timer(*this))
+            task.step_.ended = true; // else it is scheduled, or is about to be
+    }
+
+    void expired() noexcept override
+    {
+        schedule();
+    }
+
+    void abandoned() noexcept override
+    {
+        lost = true;
+        schedule();
+    }
+
+    /// Has the task take its step when its turn comes. Not at once: this may be another thread than its home's.
+    void schedule() noexcept
+    {
+        try {
+            task_->where().schedule(*task_);
+        } catch (...) {
+            task_->end_executor_gone();
+        }
+    }
+
+    task_node* task_ = nullptr;
+    std::exception_ptr failure_;
 };
 
 } // namespace joinery::detail

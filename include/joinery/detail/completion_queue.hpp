@@ -41,13 +41,13 @@ public:
         return top == nullptr || top == closed_mark();
     }
 
-    /// Takes every task, in the order in which they ended. Takes the mark away, too. The consumer.
-    task_list take() noexcept
+    /// Takes every task, linked in the reverse of the order in which they ended. Takes the mark away, too. The consumer.
+    task_node* take_stack() noexcept
     {
         if (is_empty())
-            return {};
+            return nullptr;
         task_node* const top = top_.exchange(nullptr, std::memory_order_acquire);
-        return top == armed_mark() ? task_list() : task_list::reversed(top);
+        return top == armed_mark() ? nullptr : top;
     }
 
     /// Asks to be woken by the next task. False if there is one already. The consumer.

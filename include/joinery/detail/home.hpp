@@ -4,16 +4,19 @@
 #include <joinery/detail/shared_object.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/assert.hpp>
 
 namespace joinery::detail {
 
+class idle_runners;
 class parked_link;
 class task_node;
+class timer_node;
 
 /// Where tasks run: a queue of tasks to take a step, and the executor that takes it.
 /**
  * Every task has one home at a time. It starts with the one that it was spawned on; a runtime's worker that
- * takes it, or the strand that it buys, becomes its home before it first waits for an operation, and from
+ * takes it, or the strand that it gets, becomes its home before it first waits for an operation, and from
  * then on its home never changes. So whoever aborts a task that has waited may read its home.
  *
  * A home that is `serial()` takes the steps of its tasks one after another; only on such a home is an
@@ -38,6 +41,11 @@ public:
 
     /// Tells a task that has waited for an operation here that it is aborted. Any thread.
     virtual void deliver_abort(task_node& task) noexcept = 0;
+
+    /// Keeps a task that waits for nothing but an abort, until there is one or the home ends. If it is not serial.
+    virtual void keep_parked(task_node&, parked_link&) noexcept
+    {
+    }
 
     /// Arranges the same, unless the home has ended: then does nothing, and the end of the home finds the task.
     /** For tasks that are in the home's list `parked_`. Any thread. Only a home that `takes_parked()` can do it. */
@@ -81,6 +89,27 @@ public:
     {
     }
 
+    /// Has a node told when its time has come, which may be on any thread. In the home's serial order.
+    /** @returns false if the home has ended. @throws what an Asio timer throws; then the node is not started. */
+    virtual bool start_timer(timer_node&)
+    {
+        BOOST_ASSERT_MSG(false, "no task waits here");
+        return false;
+    }
+
+    /// Takes a node back that was started here. In the home's serial order.
+    /** @returns false if it is told, or was, or is about to be. */
+    virtual bool stop_timer(timer_node&) noexcept
+    {
+        return false;
+    }
+
+    /// The coroutines that wait here for an `asio::awaitable`, for callers who are where the tasks run; else null.
+    virtual idle_runners* idle_runners_here() noexcept
+    {
+        return nullptr;
+    }
+
     /// A serial home for one task of a home that is not serial. The caller owns a reference.
     virtual home* make_serial()
     {
@@ -92,7 +121,7 @@ public:
         return *anchor_;
     }
 
-    parked_link* parked_ = nullptr; // the tasks that wait for nothing but an abort; in serial order
+    parked_link* parked_ = nullptr; // the tasks that wait for no operation of Asio's; in serial order, if there is one
 
 protected:
     ~home() = default;

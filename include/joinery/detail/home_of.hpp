@@ -6,6 +6,7 @@
 #include <joinery/detail/own_home.hpp>
 #include <joinery/detail/serial_home.hpp>
 #include <joinery/detail/shared_object.hpp>
+#include <joinery/detail/task_strand_executor.hpp>
 #include <joinery/serial_executor.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,8 +26,13 @@ bool is_inside(const boost::asio::any_io_executor& executor) noexcept
     return exact && exact->running_in_this_thread();
 }
 
+/// Whether `running_in_this_thread()` says where the functions of an executor, which is not serial, may run at once.
+template<class Executor>
+inline constexpr bool dispatches_inside = std::is_same_v<Executor, boost::asio::io_context::executor_type> ||
+                                          std::is_same_v<Executor, boost::asio::thread_pool::executor_type>;
+
 /// Where the tasks of an executor live.
-/** For `any_io_executor`, looks for the serial executors that Asio itself has. @throws std::bad_alloc */
+/** For `any_io_executor`, looks for the executors that Asio itself has. @throws std::bad_alloc */
 template<class Executor>
 shared_reference<home> home_of(const Executor& executor)
 {
@@ -44,6 +50,12 @@ shared_reference<home> home_of(const Executor& executor)
             const Exact* const exact = erased.target<Exact>();
             return exact ? home_of(*exact) : shared_reference<home>();
         };
+        if (auto found = as(std::type_identity<boost::asio::thread_pool::executor_type>()))
+            return found;
+        if (auto found = as(std::type_identity<boost::asio::io_context::executor_type>()))
+            return found;
+        if (auto found = as(std::type_identity<task_strand_executor<true, false>>()))
+            return found;
         if (auto found = as(std::type_identity<boost::asio::strand<any_io_executor>>()))
             return found;
         if (auto found = as(std::type_identity<boost::asio::strand<boost::asio::io_context::executor_type>>()))
@@ -51,7 +63,10 @@ shared_reference<home> home_of(const Executor& executor)
         if (auto found = as(std::type_identity<boost::asio::strand<boost::asio::thread_pool::executor_type>>()))
             return found;
     }
-    return shared_reference<concurrent_home>::adopt(new concurrent_home(erased));
+    if constexpr (dispatches_inside<Executor>)
+        return shared_reference<concurrent_home>::adopt(new concurrent_home(erased, &is_inside<Executor>));
+    else
+        return shared_reference<concurrent_home>::adopt(new concurrent_home(erased));
 }
 
 } // namespace joinery::detail

@@ -1,282 +1,188 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <joinery/detail/hash_groups.hpp>
+#include <joinery/detail/slot_table.hpp>
 #include <joinery/detail/task_node.hpp>
 #include <joinery/keyed_hash.hpp>
 
 #include <boost/unordered/hash_traits.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace joinery::detail {
 
-/// A key as the index keeps it: such that moving it cannot fail, so that the index can grow without losing any.
-template<class K>
-class stored_key {
-public:
-    explicit stored_key(K&& key)
-        : key_(std::move(key))
-    {
-    }
-
-    const K& get() const noexcept
-    {
-        return key_;
-    }
-
-    K take() noexcept
-    {
-        return std::move(key_);
-    }
-
-private:
-    K key_;
-};
-
-template<class K>
-    requires(!std::is_nothrow_move_constructible_v<K>)
-class stored_key<K> {
-public:
-    explicit stored_key(K&& key)
-        : key_(std::make_unique<K>(std::move(key)))
-    {
-    }
-
-    const K& get() const noexcept
-    {
-        return *key_;
-    }
-
-    K take()
-    {
-        return std::move(*key_);
-    }
-
-private:
-    std::unique_ptr<K> key_;
-};
-
 /// The hash and the equality of keys where there are none.
 struct no_hash {};
 struct no_equal {};
 
-/// Finds a task by its key, or by itself and its stored hash. Neither way needs the other.
+/// Finds a task by its key, by itself and by its id. Neither way needs another.
 /**
- * A flat table of {key, task, hash}. A task that has ended is removed by the hash that its node keeps, so its key is
- * hashed once in its life, and a task that was replaced finds nothing, because its successor is another task.
+ * Each task has a slot, with its key. A task knows the number of its slot, and the hash of its key; an id knows the number,
+ * too. So a task that has ended is found and removed without a search, and its key is hashed
+ * once in its life. A task that was replaced finds another task in its slot, and so nothing.
  *
- * `K` is `void` in the index of a `join_set`, where a task's number is its hash.
+ * `K` is `void` in the index of a `join_set`, which needs slots only.
  *
  * Rejected: a map from keys to tasks beside a map from ids to hashes, as tokio-util has it: twice the memory and the
- * misses. A table with the hash in the node alone: growing would touch every node.
+ * misses. One flat table of {key, task, hash}: its slots are large and stand in the order of hashes, so each join misses
+ * the cache where it now finds slots in the order of spawning; and to grow moves every key.
  */
 template<class K, class Hash, class KeyEqual>
 class task_index {
     static constexpr bool has_keys = !std::is_void_v<K>;
 
-    struct no_key {};
-
-    using key_part = std::conditional_t<has_keys, stored_key<std::conditional_t<has_keys, K, int>>, no_key>;
-
 public:
-    struct slot {
-        [[no_unique_address]] key_part key;
-        mutable task_node* task; // not a part of what the table looks at when it holds a key
-        std::size_t hash;
+    using slot = task_slot<K>;
+
+    /// The slots and hashes of an index, without its functions.
+    class table {
+    public:
+        std::size_t size() const noexcept
+        {
+            return slots.size();
+        }
+
+    private:
+        friend task_index;
+
+        slot_table<K> slots;
+        hash_groups hashes;
     };
-
-private:
-    struct by_task {
-        const task_node& task;
-    };
-
-    struct by_number {
-        std::size_t hash;
-        std::uint64_t number;
-    };
-
-    template<class Q>
-    struct by_key {
-        std::size_t hash;
-        const Q& key;
-    };
-
-    struct slot_hash {
-        using is_avalanching = void;
-        using is_transparent = void;
-
-        std::size_t operator()(const slot& entry) const noexcept
-        {
-            return entry.hash;
-        }
-
-        std::size_t operator()(const by_task& wanted) const noexcept
-        {
-            return wanted.task.hash();
-        }
-
-        std::size_t operator()(const by_number& wanted) const noexcept
-        {
-            return wanted.hash;
-        }
-
-        template<class Q>
-        std::size_t operator()(const by_key<Q>& wanted) const noexcept
-        {
-            return wanted.hash;
-        }
-    };
-
-    struct slot_equal {
-        using is_transparent = void;
-
-        bool operator()(const slot& a, const slot& b) const noexcept(!has_keys)
-        {
-            if constexpr (has_keys)
-                return a.hash == b.hash && equal(a.key.get(), b.key.get());
-            else
-                return a.task == b.task;
-        }
-
-        bool operator()(const by_task& wanted, const slot& entry) const noexcept
-        {
-            return &wanted.task == entry.task;
-        }
-
-        bool operator()(const by_number& wanted, const slot& entry) const noexcept
-        {
-            return wanted.number == entry.task->number();
-        }
-
-        template<class Q>
-        bool operator()(const by_key<Q>& wanted, const slot& entry) const
-        {
-            return wanted.hash == entry.hash && equal(entry.key.get(), wanted.key);
-        }
-
-        template<class Q>
-        bool operator()(const slot& entry, const Q& wanted) const
-        {
-            return (*this)(wanted, entry);
-        }
-
-        [[no_unique_address]] KeyEqual equal;
-    };
-
-public:
-    using table = boost::unordered_flat_set<slot, slot_hash, slot_equal>;
 
     task_index(std::size_t capacity, const Hash& hash, const KeyEqual& equal)
-        : table_(0, slot_hash(), slot_equal{equal})
-        , hash_(hash)
+        : hash_(hash)
+        , equal_(equal)
     {
-        table_.reserve(capacity);
+        reserve(capacity);
     }
 
     std::size_t size() const noexcept
     {
-        return table_.size();
+        return table_.slots.size();
     }
 
     std::size_t capacity() const noexcept
     {
-        return table_.max_load();
+        const std::size_t slots = table_.slots.capacity();
+        return has_keys ? std::min(slots, table_.hashes.capacity()) : slots;
     }
 
-    /// Never gives back room, which the table's own `reserve` does.
+    /// Makes room for `count` tasks in all. @throws std::bad_alloc, std::length_error
     void reserve(std::size_t count)
     {
-        if (count > capacity())
-            table_.reserve(count);
+        table_.slots.reserve(count);
+        if constexpr (has_keys) {
+            if (count > table_.hashes.capacity())
+                rehash(count);
+        }
     }
 
+    /// Gives back room, but keeps what is needed for `capacity` tasks and for those that are there, where they are.
     void shrink(std::size_t capacity)
     {
-        const std::size_t count = std::max(capacity, table_.size());
-        table_.rehash(0);
-        table_.reserve(count);
+        const std::size_t count = std::max(capacity, size());
+        if constexpr (has_keys)
+            rehash(count);
+        table_.slots.shrink(count);
     }
 
     /// The hash of a key. @throws what the user's hash throws.
     template<class Q>
-    std::size_t hash(const Q& key) const
+    std::uint32_t hash(const Q& key) const
     {
         const std::size_t hash = hash_(key);
         if constexpr (boost::unordered::hash_is_avalanching<Hash>::value)
-            return hash;
+            return static_cast<std::uint32_t>(hash);
         else
             return mix(hash);
     }
 
-    /// The slot of a key, or null. Valid until the index changes. @throws what the user's equality throws.
+    /// The slot of a key, or null. It stays where it is until the task leaves. @throws what the user's equality throws.
     template<class Q>
-    const slot* find(const Q& key, std::size_t hash) const
+    slot* find(const Q& key, std::uint32_t hash) const
     {
-        return pointer(table_.find(by_key<Q>{hash, key}));
+        const auto is_wanted = [&](std::uint32_t number) {
+            const slot& each = table_.slots[number];
+            return each.hash == hash && equal_(each.key(), key);
+        };
+        const std::uint32_t number = table_.hashes.find(hash, is_wanted);
+        return number == hash_groups::none ? nullptr : &table_.slots[number];
     }
 
-    const slot* find(const task_node& task) const noexcept
+    slot* find(const task_node& task) const noexcept
     {
-        return pointer(table_.find(by_task{task}));
+        slot* const found = table_.slots.find(task.slot_);
+        return found && found->task() == &task ? found : nullptr;
     }
 
-    const slot* find(task_id id) const noexcept
+    slot* find(task_id id) const noexcept
     {
-        return pointer(table_.find(by_number{task_node::hash_of(id), id.value()}));
+        slot* const found = table_.slots.find(task_node::slot_of(id));
+        return found && found->task() && found->task()->number() == id.value() ? found : nullptr;
     }
 
-    /// Adds a slot, unless one with the same key is there. That slot, and whether it is the new one. Strong guarantee.
-    std::pair<const slot*, bool> insert(slot&& entry)
+    /// Adds a task under a key that is not there. Strong guarantee. @throws what moving the key and allocating throws
+    template<class... Key>
+    void insert(task_node& task, std::uint32_t hash, Key&&... key)
     {
-        const auto [found, is_new] = table_.insert(std::move(entry));
-        return {&*found, is_new};
+        if constexpr (has_keys) {
+            if (size() == table_.hashes.capacity()) [[unlikely]]
+                rehash(size() + size() / 2 + 1);
+        }
+        const std::uint32_t number = table_.slots.add(task, std::forward<Key>(key)...);
+        if constexpr (has_keys) {
+            slot& place = table_.slots[number];
+            place.hash = hash;
+            place.position = table_.hashes.insert(hash, number);
+        }
+        task.slot_ = number;
     }
 
+    /// Puts a task into the slot of another.
+    static void replace(slot& place, task_node& by) noexcept
+    {
+        by.slot_ = place.task()->slot_;
+        place.set_task(by);
+    }
+
+    /// @pre the task is there
     void erase(const task_node& task) noexcept
     {
-        table_.erase(table_.find(by_task{task}));
+        remove(*find(task), task);
     }
 
-    /// Removes the slot of a task, and returns its key, or nothing if the task is not there.
-    std::optional<key_part> extract(const task_node& task) noexcept
+    /// Removes a task, and returns its key, also if moving the key throws. @pre the task is there
+    auto extract(const task_node& task)
     {
-        const auto found = table_.find(by_task{task});
-        if (found == table_.end())
-            return std::nullopt;
-        // The key is no part of what the table looks at when it erases.
-        std::optional<key_part> key(std::move(const_cast<slot&>(*found).key));
-        table_.erase(found);
-        return key;
-    }
-
-    /// An empty table, for `swap`.
-    table empty_table() const noexcept
-    {
-        return table(0, slot_hash(), table_.key_eq());
+        const removal last(*this, task);
+        if constexpr (has_keys)
+            return K(std::move(last.place.key()));
     }
 
     /// Takes the slots of another table, and leaves it what was here, keys and all.
     void swap(table& other) noexcept
     {
-        table_.swap(other);
+        table_.slots.swap(other.slots);
+        table_.hashes.swap(other.hashes);
     }
 
-    auto begin() const noexcept
+    /// Calls a function for each slot. It must not change the index.
+    template<class F>
+    void for_each(F function) const
     {
-        return table_.begin();
+        table_.slots.for_each([&function](const slot& each) { function(each); });
     }
 
-    auto end() const noexcept
+    /// Brings in what `extract` will look at.
+    void prefetch(const task_node& task) const noexcept
     {
-        return table_.end();
+        if constexpr (has_keys)
+            table_.hashes.prefetch(table_.slots[task.slot_].position);
     }
 
     const Hash& hash_function() const noexcept
@@ -284,25 +190,54 @@ public:
         return hash_;
     }
 
-    KeyEqual key_eq() const
+    const KeyEqual& key_eq() const noexcept
     {
-        return table_.key_eq().equal;
+        return equal_;
     }
 
 private:
-    static std::size_t mix(std::size_t hash) noexcept
+    /// Removes a task when all else is done.
+    struct removal {
+        removal(task_index& index, const task_node& task) noexcept
+            : from(index)
+            , what(task)
+            , place(*index.find(task))
+        {
+        }
+
+        ~removal()
+        {
+            from.remove(place, what);
+        }
+
+        task_index& from;
+        const task_node& what;
+        slot& place;
+    };
+
+    void remove(slot& place, const task_node& task) noexcept
     {
-        return static_cast<std::size_t>(folded_product(hash ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u));
+        if constexpr (has_keys)
+            table_.hashes.erase(place.hash, place.position);
+        table_.slots.remove(place, task.slot_);
     }
 
-    template<class Iterator>
-    const slot* pointer(Iterator found) const noexcept
+    void rehash(std::size_t count)
+        requires has_keys
     {
-        return found == table_.end() ? nullptr : &*found;
+        hash_groups fresh(count);
+        table_.slots.for_each([&fresh](slot& each) { each.position = fresh.insert(each.hash, each.task()->slot_); });
+        table_.hashes = std::move(fresh);
+    }
+
+    static std::uint32_t mix(std::size_t hash) noexcept
+    {
+        return static_cast<std::uint32_t>(folded_product(hash ^ 0x9e3779b97f4a7c15u, 0xd6e8feb86659fd93u));
     }
 
     table table_;
     [[no_unique_address]] Hash hash_;
+    [[no_unique_address]] KeyEqual equal_;
 };
 
 } // namespace joinery::detail

@@ -29,7 +29,6 @@
 #include <functional>
 #include <optional>
 #include <stdexcept>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -55,36 +54,35 @@ concept executor_source = requires(T&& where) { Executor(executor_of(std::forwar
 template<class Table>
 struct join_next_operation {
     using state_type = Table;
-    using result_type = std::tuple<std::optional<typename Table::joined>>;
+    using value_type = std::optional<typename Table::joined>;
     static constexpr join_kind kind = join_kind::next;
 
-    static result_type take(Table& table)
+    static value_type take(Table& table)
     {
-        return result_type(table.take_next());
+        return table.take_next();
     }
 };
 
 template<class Table>
 struct join_all_operation {
     using state_type = Table;
-    using result_type = std::tuple<std::vector<typename Table::joined>>;
+    using value_type = std::vector<typename Table::joined>;
     static constexpr join_kind kind = join_kind::all;
 
-    static result_type take(Table& table)
+    static value_type take(Table& table)
     {
-        return result_type(table.take_all());
+        return table.take_all();
     }
 };
 
 template<class Table>
 struct shutdown_operation {
     using state_type = Table;
-    using result_type = std::tuple<>;
+    using value_type = void;
     static constexpr join_kind kind = join_kind::shutdown;
 
-    static result_type take(Table&) noexcept
+    static void take(Table&) noexcept
     {
-        return {};
     }
 };
 
@@ -128,7 +126,8 @@ public:
      *   `terminal`, `partial` and `total`. No outcome is lost: the task stays to be joined. Nor is one lost when the
      *   join is awaited by a `task` that is aborted.
      * @par Errors
-     *   `asio::error::operation_aborted` when it was cancelled, or when the set or map was destroyed meanwhile.
+     *   `asio::error::operation_aborted` when it was cancelled, or when the set or map was destroyed meanwhile. But as
+     *   with other I/O objects, what is deferred must be launched before that.
      */
     template<class Token = boost::asio::deferred_t>
     auto async_join_next(Token&& token = Token())
@@ -220,7 +219,7 @@ public:
         table().index().reserve(count);
     }
 
-    /// Gives back room, but keeps what is needed for `count` tasks, and for those that are there.
+    /// Gives back room, but keeps what is needed for `count` tasks, and for those that are there, which do not move.
     void shrink_to(std::size_t count)
     {
         const join_state::section owner(table());
@@ -322,7 +321,11 @@ protected:
     template<class Operation, class Signature, class Token>
     auto async_join(std::remove_reference_t<Token>& token)
     {
-        return boost::asio::async_initiate<Token, Signature>(initiate_join<Operation>(table_), token);
+        // What is deferred is as a rule awaited at once, and shares nothing: it would cost more than the join.
+        using table_reference = std::conditional_t<std::same_as<std::remove_cvref_t<Token>, boost::asio::deferred_t>,
+                                                   borrowed_reference<Table>, shared_reference<Table>>;
+        return boost::asio::async_initiate<Token, Signature>(
+            initiate_join<Operation, table_reference>(table_reference(table())), token);
     }
 
 private:

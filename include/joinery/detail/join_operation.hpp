@@ -4,6 +4,7 @@
 #include <joinery/detail/awaiting_task.hpp>
 #include <joinery/detail/context_registry.hpp>
 #include <joinery/detail/join_state.hpp>
+#include <joinery/detail/result_room.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>
@@ -19,7 +20,6 @@
 
 #include <memory>
 #include <optional>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -55,14 +55,17 @@ private:
  * It takes its result only at the last moment, on the executor of its handler, with the handler at hand: so a join
  * that is cancelled on its way leaves its result in the set.
  *
- * `Operation` says what is waited for (`kind`), and takes it (`take(state)`), which is called in a section.
+ * `Operation` says what is waited for (`kind`), and takes it (`take(state)`, a `value_type`), which is called in a section.
  */
 template<class Operation, class Handler>
 class join_operation final : public context_member, public join_waiter {
     using state_type = typename Operation::state_type;
+    using value_type = stored_value<typename Operation::value_type>;
     using executor_type = boost::asio::associated_executor_t<Handler, boost::asio::any_io_executor>;
     using allocator_type = typename std::allocator_traits<
         boost::asio::associated_allocator_t<Handler>>::template rebind_alloc<join_operation>;
+
+    static constexpr bool has_value = !std::is_void_v<typename Operation::value_type>;
 
 public:
     /// Starts a join. The owner. @throws what allocating and posting throws
@@ -157,7 +160,7 @@ private:
     static void complete(shared_reference<join_operation> self)
     {
         boost::system::error_code error = boost::asio::error::operation_aborted;
-        std::optional<typename Operation::result_type> result;
+        std::optional<value_type> value;
         {
             state_type& state = *self->state_;
             const join_state::section locked(state, true);
@@ -169,26 +172,30 @@ private:
             }
             if (!self->cancelled && awaiting_task_of(*self->handler_).grant()) {
                 error.clear();
-                self->take(state, result);
+                self->take(state, value);
             }
             state.finish(*self);
             state.settle();
         }
-        if (!result)
-            result.emplace();
+        if (!value)
+            value.emplace();
         // A task's slot dies with its awaiter, and may at this moment be used by an abort at the task's home.
         if (!awaiting_task_of(*self->handler_).task)
             boost::asio::get_associated_cancellation_slot(*self->handler_).clear();
         Handler handler(std::move(*self->handler_));
         self = {};
-        std::apply([&](auto&&... results) { std::move(handler)(error, std::move(results)...); }, std::move(*result));
+        if constexpr (has_value)
+            std::move(handler)(error, *std::move(value));
+        else
+            std::move(handler)(error);
     }
 
     /// Takes the result, into an empty place. @throws what moving a key throws; then the join is over
-    void take(state_type& state, std::optional<typename Operation::result_type>& result)
+    void take(state_type& state, std::optional<value_type>& value)
     {
         try {
-            result.emplace(Operation::take(state));
+            if constexpr (has_value)
+                value.emplace(Operation::take(state));
         } catch (...) {
             state.finish(*this);
             state.settle();
@@ -201,11 +208,7 @@ private:
         {
             const join_state::section locked(*state_, true);
             state_->finish(*this);
-            try {
-                state_->settle();
-            } catch (...) {
-                // Its executor refused another join, whose handler is destroyed by now.
-            }
+            state_->settle();
         }
         forget();
     }
@@ -236,54 +239,67 @@ private:
     std::optional<Handler> handler_;
 };
 
-template<class Operation>
-class initiate_join;
+/// Refers to something that someone else keeps.
+template<class T>
+class borrowed_reference {
+public:
+    explicit borrowed_reference(T& target) noexcept
+        : target_(&target)
+    {
+    }
+
+    T& operator*() const noexcept
+    {
+        return *target_;
+    }
+
+private:
+    T* target_;
+};
 
 /// Stands for a handler, to get at what a deferred operation holds.
-template<class Operation>
+template<class State>
 struct join_probe {
-    std::optional<initiate_join<Operation>>* found;
+    State*& found;
 
     void operator()(auto&&...) const noexcept
     {
     }
 };
 
-/// Starts a join for whatever token was given.
-template<class Operation>
+/// Starts a join for whatever token was given. `Reference` says what it knows its state by.
+template<class Operation, class Reference = shared_reference<typename Operation::state_type>>
 class initiate_join {
+    using state_type = typename Operation::state_type;
+
 public:
     using executor_type = boost::asio::any_io_executor;
 
-    explicit initiate_join(shared_reference<typename Operation::state_type> state) noexcept
+    explicit initiate_join(Reference state) noexcept
         : state_(std::move(state))
     {
     }
 
     executor_type get_executor() const noexcept
     {
-        return state_->executor();
+        return (*state_).executor();
     }
 
-    typename Operation::state_type& state() const noexcept
+    void operator()(join_probe<state_type> probe) const noexcept
     {
-        return *state_;
-    }
-
-    void operator()(join_probe<Operation> probe) &&
-    {
-        probe.found->emplace(std::move(state_));
+        probe.found = &*state_;
     }
 
     template<class Handler>
     void operator()(Handler&& handler) const
     {
         std::decay_t<Handler> owned(std::forward<Handler>(handler));
-        join_operation<Operation, std::decay_t<Handler>>::start(state_, std::move(owned));
+        join_operation<Operation, std::decay_t<Handler>>::start(shared_reference<state_type>(*state_),
+                                                                std::move(owned));
     }
 
 private:
-    shared_reference<typename Operation::state_type> state_;
+    Reference state_;
 };
 
 } // namespace joinery::detail

@@ -9,6 +9,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/assert.hpp>
+#include <boost/config.hpp>
 #include <boost/intrusive/list.hpp>
 
 #include <atomic>
@@ -39,14 +40,12 @@ public:
     /// Marks a stretch of code as the owner's. What it throws away is destroyed when it is over and nothing is locked.
     class section {
     public:
-        explicit section(join_state& state, bool always_lock = false)
+        BOOST_FORCEINLINE explicit section(join_state& state, bool always_lock = false)
             : state_(state)
             , locked_(always_lock || state.outstanding_.load(std::memory_order_acquire) != 0)
         {
-            if (locked_) {
-                state_.mutex_.lock();
-                ++state_.depth_;
-            }
+            if (locked_) [[unlikely]]
+                begin();
         }
 
         /// Takes over the lock, which the caller has.
@@ -57,17 +56,26 @@ public:
             ++state_.depth_;
         }
 
-        ~section()
+        BOOST_FORCEINLINE ~section()
         {
-            if (locked_ || !state_.garbage_.empty())
+            if (locked_ || !state_.garbage_.empty()) [[unlikely]]
                 end();
         }
 
         section(const section&) = delete;
         section& operator=(const section&) = delete;
 
+    protected:
+        join_state& state_;
+
     private:
-        void end() noexcept
+        BOOST_NOINLINE void begin()
+        {
+            state_.mutex_.lock();
+            ++state_.depth_;
+        }
+
+        BOOST_NOINLINE void end() noexcept
         {
             if (locked_ && state_.depth_ != 1) {
                 --state_.depth_;
@@ -86,8 +94,18 @@ public:
                 state_.let_go(garbage.pop_front());
         }
 
-        join_state& state_;
         bool locked_;
+    };
+
+    /// A section in which a task is joined, or leaves the index: at its end, the joins that wait get what they wait for.
+    class settling_section : public section {
+    public:
+        using section::section;
+
+        ~settling_section()
+        {
+            state_.settle();
+        }
     };
 
     /// The executor of the set or map. Empty when its context is gone.
@@ -102,15 +120,18 @@ public:
     /// Adds a join that waits. The owner, in a locked section. @throws what posting throws; then it is over
     void add(join_waiter& waiter)
     {
+        const bool is_due = is_due_at_once(waiter.kind);
         waiter.where = join_waiter::phase::waiting;
         waiting(waiter.kind).push_back(waiter);
         ++waiting_;
         outstanding_.fetch_add(1, std::memory_order_relaxed);
+        if (is_due)
+            send(waiter);
         settle();
     }
 
     /// Sends a join that still waits to its handler, without a result. In a locked section.
-    void cancel(join_waiter& waiter)
+    void cancel(join_waiter& waiter) noexcept
     {
         waiter.cancelled = true;
         if (waiter.where == join_waiter::phase::waiting)
@@ -191,8 +212,8 @@ public:
     }
 
     /// Wakes each join that has what it waits for, and sees to it that the next task that ends comes back here.
-    /** At the end of each section in which a task was joined, or left the index. */
-    void settle()
+    /** In a locked section, or when no join waits. */
+    void settle() noexcept
     {
         if (waiting_ != 0)
             wake_those_due();
@@ -296,6 +317,7 @@ protected:
         --ready_count_;
         for (;;) {
             task_node& task = ready_.pop_front();
+            ready_.prefetch_front();
             if (task.membership_ == task_node::membership::listed_arrived)
                 return &task;
             --stale_;
@@ -371,13 +393,8 @@ protected:
         garbage_.append(std::move(ended));
         ready_count_ = stale_ = replaced_ = 0;
         for (list* joins : {&next_, &all_, &shutdown_}) {
-            while (!joins->empty()) {
-                try {
-                    cancel(joins->front());
-                } catch (...) {
-                    // Its executor refused the join, whose handler is destroyed by now.
-                }
-            }
+            while (!joins->empty())
+                cancel(joins->front());
         }
     }
 
@@ -386,30 +403,37 @@ protected:
 private:
     using list = boost::intrusive::list<join_waiter>;
 
+    /// In one pass, because with many tasks each look at one misses the cache.
     void take_ended() noexcept
     {
-        task_list ended = done_.take();
-        while (!ended.empty())
-            arrive(ended.pop_front());
+        task_list arrived;
+        for (task_node* task = done_.take_stack(); task;) {
+            task_node* const before = task->next_;
+            if (arrives(*task))
+                arrived.push_front(*task);
+            task = before;
+        }
+        ready_.append(std::move(arrived));
     }
 
-    void arrive(task_node& task) noexcept
+    /// Whether a task that has ended is to be joined; else it is thrown away.
+    bool arrives(task_node& task) noexcept
     {
         switch (task.membership_) {
         case task_node::membership::listed:
             task.membership_ = task_node::membership::listed_arrived;
-            ready_.push_back(task);
             ++ready_count_;
-            break;
+            return true;
         case task_node::membership::replaced:
             --replaced_;
             discard(task);
-            break;
+            return false;
         case task_node::membership::detached: // it ended while it was detached
             garbage_.push_back(task);
-            break;
+            return false;
         default:
             discard(task);
+            return false;
         }
     }
 
@@ -424,7 +448,7 @@ private:
         return kind == join_kind::next ? next_ : kind == join_kind::all ? all_ : shutdown_;
     }
 
-    void wake_those_due()
+    void wake_those_due() noexcept
     {
         do {
             collect();
@@ -437,8 +461,17 @@ private:
         } while (waiting_ != 0 && !done_.arm());
     }
 
-    /// @throws what posting throws; then the join has been dropped
-    void wake(join_waiter& waiter)
+    void wake(join_waiter& waiter) noexcept
+    {
+        try {
+            send(waiter);
+        } catch (...) {
+            // Its executor refused the join, whose handler is destroyed by now.
+        }
+    }
+
+    /// @throws what posting throws; then the join is over
+    void send(join_waiter& waiter)
     {
         remove(waiter);
         waiter.where = join_waiter::phase::woken;
@@ -455,12 +488,7 @@ private:
             mutex_.unlock(); // the owner may be at work, without the lock
             return;
         }
-        const section locked(*this, std::adopt_lock);
-        try {
-            settle();
-        } catch (...) {
-            // Its executor refused the join, whose handler is destroyed by now.
-        }
+        const settling_section locked(*this, std::adopt_lock);
     }
 
     void context_gone() noexcept override

@@ -3,6 +3,7 @@
 
 #include <joinery/abort_handle.hpp>
 #include <joinery/cancel_reason.hpp>
+#include <joinery/detail/constructed_by.hpp>
 #include <joinery/detail/home_of.hpp>
 #include <joinery/detail/index.hpp>
 #include <joinery/detail/join_state.hpp>
@@ -12,8 +13,10 @@
 #include <joinery/task.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/config.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <type_traits>
@@ -65,14 +68,16 @@ public:
     abort_handle spawn(home& where, bool settled, Key&& key, task<V>&& work)
         requires(!std::is_void_v<K>)
     {
-        kept_task replaced; // let go, with its result, when the section is over
-        const section owner(*this);
-        const std::size_t hash = index_.hash(std::as_const(key));
-        task_node& task = task_access::node(work);
-        const auto [entry, is_new] = index_.insert(slot{stored_key<K>(std::forward<Key>(key)), &task, hash});
-        if (!is_new)
-            return replace(*entry, replaced, where, settled, hash, work);
-        return launch(where, settled, next_task_number(), hash, work, [this, &task] { index_.erase(task); });
+        const std::uint32_t hash = index_.hash(std::as_const(key));
+        for (;;) {
+            if (const section owner(*this); !index_.find(std::as_const(key), hash)) {
+                task_node& task = task_access::node(work);
+                index_.insert(task, hash, std::forward<Key>(key));
+                return launch(where, settled, work, [this, &task] { index_.erase(task); });
+            }
+            if (abort_handle handle = replace(std::as_const(key), hash, where, settled, work))
+                return handle;
+        }
     }
 
     /// Adds a task that has no key. Strong guarantee.
@@ -80,11 +85,9 @@ public:
         requires(std::is_void_v<K>)
     {
         const section owner(*this);
-        const std::uint64_t number = next_task_number();
-        const std::size_t hash = folded_product(number, 0x9e3779b97f4a7c15u);
         task_node& task = task_access::node(work);
-        index_.insert(slot{{}, &task, hash});
-        return launch(where, settled, number, hash, work, [this, &task] { index_.erase(task); });
+        index_.insert(task, 0);
+        return launch(where, settled, work, [this, &task] { index_.erase(task); });
     }
 
     /// The home for an executor other than the set's own: the same for each task that is spawned on it.
@@ -110,25 +113,17 @@ public:
 
     std::optional<Joined> try_join()
     {
-        const section owner(*this);
-        std::optional<Joined> next = take_next();
-        settle();
-        return next;
+        const settling_section owner(*this);
+        return take_next();
     }
 
     /// Takes the task that ended first. In a section. @throws what moving a key throws
     std::optional<Joined> take_next()
     {
-        task_node* const task = take_ready();
-        if (!task)
-            return std::nullopt;
-        auto key = index_.extract(*task);
-        task->membership_ = membership::none;
-        const joined_task over(*this, *task);
-        if constexpr (std::is_void_v<K>)
-            return Joined{take_result(*task), task->id()};
-        else
-            return Joined{key->take(), take_result(*task), task->id()};
+        std::optional<Joined> next;
+        if (task_node* const task = take_ready())
+            next.emplace(constructed_by{[this, task] { return take(*task); }});
+        return next;
     }
 
     /// Takes every task that has ended. In a section.
@@ -149,15 +144,14 @@ public:
         const section owner(*this, true); // the predicate may begin a join, which would then need the lock
         std::vector<task_id> ids;
         ids.reserve(index_.size());
-        for (const slot& entry : index_)
-            ids.push_back(entry.task->id());
+        index_.for_each([&ids](const slot& entry) { ids.push_back(entry.task()->id()); });
         std::size_t told = 0;
         for (const task_id id : ids) {
             const slot* entry = index_.find(id);
             if (!entry || !is_match(matches, *entry))
                 continue;
             entry = index_.find(id); // the predicate may have changed the index
-            told += entry && entry->task->abort(cancel_reason::aborted);
+            told += entry && entry->task()->abort(cancel_reason::aborted);
         }
         return told;
     }
@@ -166,53 +160,49 @@ public:
     {
         const section owner(*this);
         std::size_t told = 0;
-        for (const slot& entry : index_)
-            told += entry.task->abort(reason);
+        index_.for_each([&told, reason](const slot& entry) { told += entry.task()->abort(reason); });
         return told;
     }
 
     void detach_all()
     {
-        table dropped = index_.empty_table(); // destroyed, keys and all, when the section is over
-        const section owner(*this);
-        for (const slot& entry : index_) {
-            if (entry.task->membership_ != membership::listed) {
-                note_dropped(*entry.task);
-                continue;
-            }
+        table dropped; // destroyed, keys and all, when the section is over
+        const settling_section owner(*this);
+        index_.for_each([this](const slot& entry) {
+            task_node& task = *entry.task();
+            if (task.membership_ != membership::listed)
+                return note_dropped(task);
             make_independent();
-            entry.task->membership_ = membership::detached;
-            entry.task->detach(); // from here on the task frees itself
-        }
+            task.membership_ = membership::detached;
+            task.detach(); // from here on the task frees itself
+        });
         index_.swap(dropped);
         collect();
         purge();
-        settle();
     }
 
     /// Aborts every task, and leaves them to whoever waits for a shutdown.
     void begin_shutdown()
     {
-        table dropped = index_.empty_table();
-        const section owner(*this);
-        for (const slot& entry : index_) {
-            note_replaced(*entry.task);
-            entry.task->mark_unwanted();
-            entry.task->abort(cancel_reason::shutdown);
-        }
+        table dropped;
+        const settling_section owner(*this);
+        index_.for_each([this](const slot& entry) {
+            task_node& task = *entry.task();
+            note_replaced(task);
+            task.mark_unwanted();
+            task.abort(cancel_reason::shutdown);
+        });
         index_.swap(dropped);
         collect();
         purge();
-        settle();
     }
 
     /// The end of the set or map: aborts every task, and cuts itself off from them.
     void abandon() noexcept
     {
-        table dropped = index_.empty_table();
+        table dropped;
         const section owner(*this);
-        for (const slot& entry : index_)
-            entry.task->abort(cancel_reason::shutdown);
+        index_.for_each([](const slot& entry) { entry.task()->abort(cancel_reason::shutdown); });
         index_.swap(dropped);
         close();
     }
@@ -220,19 +210,24 @@ public:
 private:
     class kept_task;
 
-    /// Puts a task in the place of another. In a section. Strong guarantee.
-    abort_handle replace(const slot& entry, kept_task& replaced, home& where, bool settled, std::size_t hash,
-                         task<V>& work)
+    /// Puts a task in the place of another; returns no handle if that has left. Strong guarantee.
+    template<class Key>
+    BOOST_NOINLINE abort_handle replace(const Key& key, std::uint32_t hash, home& where, bool settled, task<V>& work)
     {
-        task_node& before = *entry.task;
+        kept_task replaced; // let go, with its result, when the section is over
+        const settling_section owner(*this);
+        slot* const entry = index_.find(key, hash);
+        if (!entry)
+            return abort_handle();
+        task_node& before = *entry->task();
         if (before.is_finished())
             collect();
         replaced.keep(*this, before);
         const membership role = before.membership_;
-        entry.task = &task_access::node(work);
+        index_.replace(*entry, task_access::node(work));
         note_replaced(before);
-        abort_handle handle = launch(where, settled, next_task_number(), hash, work, [this, &entry, &before, role] {
-            entry.task = &before;
+        abort_handle handle = launch(where, settled, work, [this, entry, &before, role] {
+            entry->set_task(before);
             note_restored(before, role);
         });
         if (role == membership::listed_arrived) {
@@ -242,8 +237,20 @@ private:
             before.abort(cancel_reason::replaced);
         }
         sweep();
-        settle();
         return handle;
+    }
+
+    /// In a section.
+    Joined take(task_node& task)
+    {
+        task.membership_ = membership::none;
+        const joined_task over(*this, task);
+        if constexpr (std::is_void_v<K>) {
+            index_.extract(task);
+            return Joined{take_result(task), task.id()};
+        } else {
+            return Joined{index_.extract(task), take_result(task), task.id()};
+        }
     }
 
     /// A value that cannot be moved out is lost, and the exception that says so takes its place.
@@ -321,9 +328,9 @@ private:
     static bool is_match(Predicate& matches, const slot& entry)
     {
         if constexpr (std::is_void_v<K>)
-            return static_cast<bool>(matches(entry.task->id()));
+            return static_cast<bool>(matches(entry.task()->id()));
         else
-            return static_cast<bool>(matches(entry.key.get()));
+            return static_cast<bool>(matches(entry.key()));
     }
 
     void dispose(task_node& task) noexcept override
@@ -344,14 +351,14 @@ private:
 
     /// Sends a task, which is in the index, on its way; if its home cannot take it, all is as before.
     template<class Undo>
-    abort_handle launch(home& where, bool settled, std::uint64_t number, std::size_t hash, task<V>& work, Undo undo)
+    abort_handle launch(home& where, bool settled, task<V>& work, Undo undo)
     {
         task_node& task = task_access::node(work);
         const bool own_reference = &where.anchor() != &home_->anchor();
         if (own_reference)
             where.anchor().retain();
         adopt_task();
-        task.spawned(*this, where, own_reference, number, hash);
+        task.spawned(*this, where, own_reference, next_task_number());
         abort_handle handle = abort_handle_access::adopt(task);
         if (settled)
             task.settle_before_start();

@@ -53,7 +53,7 @@ public:
         auto lone = shared_reference<lone_task>::adopt(new lone_task);
         where.anchor().retain();
         task_node& node = task_access::node(work);
-        node.spawned(*lone, where, true, next_task_number(), 0);
+        node.spawned(*lone, where, true, next_task_number());
         lone->retain(); // the task's
         abort_handle handle = abort_handle_access::adopt(node);
         try {

@@ -1,13 +1,14 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
+#include <joinery/detail/idle_runners.hpp>
+#include <joinery/detail/loop_timer.hpp>
 #include <joinery/detail/own_home.hpp>
 #include <joinery/detail/run_queue.hpp>
 #include <joinery/detail/step.hpp>
 #include <joinery/detail/task_list.hpp>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 
 #include <cstddef>
 #include <mutex>
@@ -18,7 +19,7 @@ namespace joinery::detail {
 
 /// A home that is the loop of one thread: of the tasks on it, and of an `io_context`.
 /**
- * Tasks come through `queue_`, or, from the thread itself, straight into `ready_`. The loop lets tasks take their steps,
+ * Tasks and aborts come through `queue_`, or, from the thread itself, straight into `ready_` and `aborted_`. The loop lets tasks take their steps,
  * then handlers of the `io_context` run, and when there is neither, it sleeps in the `io_context`. Who brings a task then
  * stops the `io_context`, which is the one way to make `run_one` return that allocates nothing and cannot fail.
  *
@@ -67,6 +68,10 @@ public:
     void deliver_abort(task_node& task) noexcept override
     {
         task.retain();
+        if (current_ == this) {
+            aborted_.push_back(task);
+            return;
+        }
         switch (queue_.push_aborted(task)) {
         case pushed::queued:
             break;
@@ -78,10 +83,26 @@ public:
         }
     }
 
+    bool start_timer(timer_node& node) override
+    {
+        timer_.start(node, *context_);
+        return true;
+    }
+
+    bool stop_timer(timer_node& node) noexcept override
+    {
+        return timer_.stop(node);
+    }
+
     /// Not while handlers of the `io_context` run: what they continue takes its step from the loop itself.
     bool inside() const noexcept override
     {
         return current_ == this && !in_context_;
+    }
+
+    idle_runners* idle_runners_here() noexcept override
+    {
+        return current_ == this ? &idle_runners_ : nullptr;
     }
 
     // -- own_home ----------------------------------------------------------------------------------------
@@ -91,11 +112,12 @@ public:
         return current_ == this;
     }
 
-    void post(function what) override
+    open_context context_for_post() override
     {
-        const std::lock_guard lock(context_mutex_);
-        if (is_open_)
-            boost::asio::post(*context_, std::move(what));
+        if (current_ == this) // then it does not end
+            return {&*context_, nullptr, {}};
+        std::unique_lock lock(context_mutex_);
+        return {is_open_ ? &*context_ : nullptr, nullptr, std::move(lock)};
     }
 
     boost::asio::io_context& context() noexcept override
@@ -145,6 +167,7 @@ protected:
         bool moved = false;
         turn_ends_ = false;
         ready_.append(queue_.take()); // so that tasks that yield to each other keep out no other
+        timer_.expire(steps_per_turn);
         for (int steps = 0; steps != steps_per_turn && !turn_ends_; ++steps) {
             moved |= receive_aborts();
             if (ready_.empty())
@@ -154,7 +177,9 @@ protected:
             if (start_first && start_one()) {
                 moved = true;
             } else if (!ready_.empty()) {
-                step(ready_.pop_front());
+                task_node& next = ready_.pop_front();
+                ready_.prefetch_front();
+                step(next);
                 moved = true;
             } else if (start_one()) {
                 moved = true;
@@ -186,7 +211,7 @@ protected:
     {
         if (!queue_.sleep())
             return true;
-        bool disturbed = !ready_.empty() || is_needed();
+        bool disturbed = !ready_.empty() || !aborted_.empty() || is_needed() || !timer_.arm();
         if (!disturbed) {
             const in_context now(*this);
             disturbed = context_->run_one() != 0;
@@ -203,9 +228,11 @@ protected:
         aborted_list aborted;
         queue_.close(more, aborted);
         tasks.append(std::move(more));
+        aborted.append(std::move(aborted_));
         release_all(std::move(aborted));
         end_all(std::move(tasks));
         parked_link::end_all(parked_);
+        timer_.close();
     }
 
     /// Destroys the handlers that wait in the `io_context`, and so ends the tasks that wait for operations.
@@ -215,6 +242,7 @@ protected:
             const std::lock_guard lock(context_mutex_);
             is_open_ = false;
         }
+        idle_runners_.close(); // they have this home's executor, and so keep the home
         context_->shutdown();
     }
 
@@ -257,14 +285,16 @@ private:
 
     bool receive_aborts() noexcept
     {
-        aborted_list aborted = queue_.take_aborted();
-        const bool any = !aborted.empty();
-        while (!aborted.empty()) {
-            task_node& task = aborted.pop_front();
+        aborted_.append(queue_.take_aborted());
+        if (aborted_.empty())
+            return false;
+        while (!aborted_.empty()) {
+            task_node& task = aborted_.pop_front();
+            aborted_.prefetch_front();
             receive_abort(task);
             task.release();
         }
-        return any;
+        return true;
     }
 
     /// Makes the `io_context` usable again. Who woke the loop had put down its task before, and it is found after.
@@ -277,7 +307,10 @@ private:
     inline static constinit thread_local loop_home* current_ = nullptr; // the loop that runs on this thread
 
     std::optional<shut_context> context_;
+    loop_timer timer_;
     task_list ready_;
+    aborted_list aborted_; // by the thread itself
+    idle_runners idle_runners_;
     bool in_context_ = false;
     bool turn_ends_ = false;
     run_queue queue_;

@@ -4,12 +4,14 @@
 #include <joinery/detail/home.hpp>
 #include <joinery/detail/shared_object.hpp>
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution/blocking.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/require.hpp>
 
+#include <mutex>
 #include <type_traits>
 #include <utility>
 
@@ -18,7 +20,12 @@ namespace joinery::detail {
 /// A home that brings its own executor along: a `local_set`, a `runtime`, or one of its workers.
 class own_home : public home {
 public:
-    using function = boost::asio::any_completion_handler<void()>;
+    /// An `io_context` that will call what is posted to it. It does not end before this is given up.
+    struct open_context {
+        boost::asio::io_context* context = nullptr; // null if the home has ended
+        void (*before)() = nullptr;                 // to be called before each function
+        std::unique_lock<std::mutex> lock;
+    };
 
     using home::home;
 
@@ -28,8 +35,25 @@ public:
     /// Whether the caller is where the executor's functions run.
     virtual bool runs_here() const noexcept = 0;
 
-    /// Calls a function where tasks run, but not within this call. Destroys it if the home has ended. Any thread.
-    virtual void post(function what) = 0;
+    /// Calls a function where tasks run, but not within this call. Does not if the home has ended. Any thread.
+    template<class F>
+    void post(F&& what)
+    {
+        const open_context open = context_for_post();
+        if (!open.context)
+            return;
+        const auto executor =
+            boost::asio::require(open.context->get_executor(), boost::asio::execution::blocking.never);
+        if (!open.before)
+            return executor.execute(std::forward<F>(what));
+        executor.execute([before = open.before, what = std::decay_t<F>(std::forward<F>(what))]() mutable {
+            before();
+            std::move(what)();
+        });
+    }
+
+    /// Where a function is to be posted to now. Any thread.
+    virtual open_context context_for_post() = 0;
 
     /// @pre the home has not ended
     virtual boost::asio::execution_context& context() noexcept = 0;

@@ -54,7 +54,8 @@ public:
     bool rouse() noexcept
     {
         task_node* expected = idle_mark();
-        return top_.compare_exchange_strong(expected, nullptr, std::memory_order_seq_cst);
+        return top_.load(std::memory_order_seq_cst) == expected &&
+               top_.compare_exchange_strong(expected, nullptr, std::memory_order_seq_cst);
     }
 
     /// Takes every task, in the order of pushing. The consumer, awake.

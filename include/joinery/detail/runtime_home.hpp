@@ -56,12 +56,11 @@ public:
         return false; // a task that is spawned here, and a function, may run on any worker
     }
 
-    void post(function what) override
+    open_context context_for_post() override
     {
-        nearest().post([what = std::move(what)]() mutable {
-            worker::current()->be_busy();
-            std::move(what)();
-        });
+        open_context open = nearest().context_for_post();
+        open.before = [] { worker::current()->be_busy(); };
+        return open;
     }
 
     boost::asio::execution_context& context() noexcept override

@@ -4,6 +4,7 @@
 #include <joinery/detail/task_node.hpp>
 
 #include <coroutine>
+#include <utility>
 
 namespace joinery::detail {
 
@@ -124,7 +125,7 @@ public:
         task.waiting_ = this;
     }
 
-    progress start(task_node& task) noexcept final
+    progress start(task_node& task) noexcept override
     {
         if (!task.where().inside()) {
             task.step_.to_start = true;
@@ -184,9 +185,13 @@ public:
         }
     }
 
-protected:
-    constexpr parked_link() noexcept = default;
-    ~parked_link() = default;
+    /// Moves all to a list that is empty.
+    static void move_all(parked_link*& from, parked_link*& to) noexcept
+    {
+        to = std::exchange(from, nullptr);
+        if (to)
+            to->link_ = &to;
+    }
 
     void park(home& where) noexcept
     {
@@ -210,6 +215,10 @@ protected:
         return link_ != nullptr;
     }
 
+protected:
+    constexpr parked_link() noexcept = default;
+    ~parked_link() = default;
+
 private:
     /// Ends the task, which is in the list no more.
     virtual void home_gone() noexcept = 0;
@@ -218,11 +227,34 @@ private:
     parked_link** link_ = nullptr; // what points at this one
 };
 
-/// Waits for nothing but an abort.
+/// Waits for nothing but an abort. On a home that is not serial, too: nothing of it happens in any order.
 class parked_suspension : public cancellable_suspension, private parked_link {
+public:
+    /// The link of a task that waits in one.
+    static parked_link& link_of(task_node& task) noexcept
+    {
+        return static_cast<parked_suspension&>(*task.waiting_);
+    }
+
+    progress start(task_node& task) noexcept final
+    {
+        if (task.where().serial())
+            return cancellable_suspension::start(task);
+        task_ = &task;
+        task.where().keep_parked(task, *this);
+        return progress::waiting;
+    }
+
 protected:
     constexpr parked_suspension() noexcept = default;
     ~parked_suspension() = default;
+
+    /// Called in the coroutine, before it is suspended. Leaves the task where it is.
+    void prepare(task_node& task, std::coroutine_handle<> waiter) noexcept
+    {
+        coroutine = waiter;
+        task.waiting_ = this;
+    }
 
 private:
     void initiate(task_node& task) noexcept final

@@ -53,6 +53,25 @@ public:
         last_ = &task;
     }
 
+    void push_front(task_node& task) noexcept
+    {
+        if (!first_)
+            last_ = &task;
+        task.*Link = first_;
+        first_ = &task;
+    }
+
+    /// Brings in the task that comes next, while there is something else to do.
+    void prefetch_front() const noexcept
+    {
+#if defined(__GNUC__)
+        if (first_) {
+            __builtin_prefetch(first_, 1);
+            __builtin_prefetch(first_ + 1, 1); // its frame
+        }
+#endif
+    }
+
     /// @pre `!empty()`
     task_node& pop_front() noexcept
     {

@@ -43,7 +43,7 @@ enum class outcome : std::uint8_t { none, value, exception, cancelled };
  *
  * - *anyone*: `flags_` (aborted, with its reason; detached; unwanted) and `references_`, both atomic;
  * - *the home*, in its serial order: `step_`, `waiting_`, `home_`, and `outcome_` once, to publish the end;
- * - *the owner* of the set or map: `membership_`.
+ * - *the owner* of the set or map: `membership_`, and `slot_`, which never changes after the spawn.
  *
  * `next_` belongs to the one queue that the task is in: its home's, or, after its end, its set's.
  *
@@ -72,13 +72,12 @@ public:
     // -- identity ----------------------------------------------------------------------------------------
 
     /// Makes a node of a block whose coroutine nobody else knows. It has two references: its own, and a handle's.
-    void spawned(completion_sink& sink, home& where, bool owns_home, std::uint64_t number, std::size_t hash) noexcept
+    void spawned(completion_sink& sink, home& where, bool owns_home, std::uint64_t number) noexcept
     {
         sink_ = &sink;
         home_ = &where;
         step_.owns_home = owns_home;
         number_ = number;
-        hash_ = hash;
         references_.store(2, std::memory_order_relaxed);
     }
 
@@ -91,7 +90,7 @@ public:
 
     task_id id() const noexcept
     {
-        return task_id(number_, hash_);
+        return task_id(number_, slot_);
     }
 
     std::uint64_t number() const noexcept
@@ -99,14 +98,9 @@ public:
         return number_;
     }
 
-    std::size_t hash() const noexcept
+    static std::uint32_t slot_of(task_id id) noexcept
     {
-        return hash_;
-    }
-
-    static std::size_t hash_of(task_id id) noexcept
-    {
-        return id.hash_;
+        return id.slot_;
     }
 
     // -- references --------------------------------------------------------------------------------------
@@ -279,6 +273,12 @@ public:
             home_->anchor().release();
     }
 
+    // -- fields of the owner, see index.hpp and join_state.hpp -------------------------------------------
+
+    static constexpr std::uint32_t no_slot = 0x7fff'ffff;
+
+    std::uint32_t slot_ = no_slot; // where it stands in the index; it keeps that when it leaves, for its id
+
     // -- fields of the home, see step.hpp ----------------------------------------------------------------
 
     suspension* waiting_ = nullptr;     // what the coroutine waits for; null while it runs or never ran
@@ -297,7 +297,7 @@ public:
     };
     step_state step_;
 
-    // -- fields of the owner, see join_state.hpp ---------------------------------------------------------
+    // -- another of the owner's, here for the size's sake --------------------------------------------------
 
     enum class membership : std::uint8_t {
         none,           // joined or dropped: of no interest any more
@@ -322,7 +322,6 @@ private:
     completion_sink* sink_ = nullptr;
     home* home_ = nullptr;
     std::uint64_t number_ = 0;
-    std::size_t hash_ = 0;
 };
 
 static_assert(sizeof(task_node) == 64, "a node fills one cache line");
