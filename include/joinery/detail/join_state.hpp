@@ -317,12 +317,19 @@ protected:
         --ready_count_;
         for (;;) {
             task_node& task = ready_.pop_front();
-            ready_.prefetch_front();
+            if (!ready_.empty())
+                ready_.prefetch_second();
             if (task.membership_ == task_node::membership::listed_arrived)
                 return &task;
             --stale_;
             discard(task);
         }
+    }
+
+    /// The task that `take_ready` will look at next, if it has arrived. It was brought in when the one before was taken.
+    const task_node* ready_next() const noexcept
+    {
+        return ready_.front();
     }
 
     /// Takes note that a task is in the index no longer, but still to be waited for by a shutdown.

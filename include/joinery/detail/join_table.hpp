@@ -121,8 +121,12 @@ public:
     std::optional<Joined> take_next()
     {
         std::optional<Joined> next;
-        if (task_node* const task = take_ready())
+        if (task_node* const task = take_ready()) {
+            constexpr std::size_t many = 10'000; // of fewer, all that is looked at is in the cache
+            if (index_.size() > many)
+                prefetch_next();
             next.emplace(constructed_by{[this, task] { return take(*task); }});
+        }
         return next;
     }
 
@@ -238,6 +242,12 @@ private:
         }
         sweep();
         return handle;
+    }
+
+    void prefetch_next() const noexcept
+    {
+        if (const task_node* const next = ready_next())
+            index_.prefetch(*next);
     }
 
     /// In a section.

@@ -61,15 +61,22 @@ public:
         first_ = &task;
     }
 
+    /// The task that comes next; null if there is none.
+    const task_node* front() const noexcept
+    {
+        return first_;
+    }
+
     /// Brings in the task that comes next, while there is something else to do.
     void prefetch_front() const noexcept
     {
-#if defined(__GNUC__)
-        if (first_) {
-            __builtin_prefetch(first_, 1);
-            __builtin_prefetch(first_ + 1, 1); // its frame
-        }
-#endif
+        prefetch(first_);
+    }
+
+    /// Brings in the one after it. @pre `!empty()`
+    void prefetch_second() const noexcept
+    {
+        prefetch(first_->*Link);
     }
 
     /// @pre `!empty()`
@@ -93,6 +100,16 @@ public:
     }
 
 private:
+    static void prefetch([[maybe_unused]] const task_node* task) noexcept
+    {
+#if defined(__GNUC__)
+        if (task) {
+            __builtin_prefetch(task, 1);
+            __builtin_prefetch(task + 1, 1); // its frame
+        }
+#endif
+    }
+
     task_node* first_ = nullptr;
     task_node* last_ = nullptr; // of a list that is not empty
 };
