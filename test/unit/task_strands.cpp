@@ -187,6 +187,27 @@ TEST_F(TaskStrand, WhatRunsOnATasksExecutorIsOutstandingWork)
     EXPECT_TRUE(context.stopped());
 }
 
+TEST_F(TaskStrand, WhatBeginsWhileAnotherBeginsIsOutstandingWorkAtOnce)
+{
+    int_map map(concurrent_counting_executor(context, record));
+    manual_event event(context.get_executor());
+    const asio::any_io_executor own = executor_of_a_task(map, event);
+    poll(context);
+    EXPECT_TRUE(context.stopped());
+    int met = 0;
+    record.before_work = [&] {
+        if (++met != 1)
+            return;
+        const auto second = asio::make_work_guard(own); // as another thread would
+        poll(context);
+        EXPECT_FALSE(context.stopped());
+    };
+    const auto first = asio::make_work_guard(own);
+    EXPECT_NE(met, 0);
+    poll(context);
+    EXPECT_FALSE(context.stopped());
+}
+
 TEST_F(TaskStrand, ATaskThatWaitsForItsAbortAloneIsNone)
 {
     int_map map(context);
