@@ -132,16 +132,18 @@ private:
 
     void leave() noexcept
     {
-        withdraw();
+        if (where != phase::over) // nobody else has it any more: it was woken, withdrawn, or never waited
+            withdraw();
         unpark();
         this->task_->where().operation_ended();
     }
 
+    /// Any moment: another thread may be about to wake it.
     void withdraw() noexcept
     {
+        const join_state::section locked(state_, true);
         if (where == phase::over)
             return;
-        const join_state::section locked(state_, true);
         if (!state_.withdraw(*this))
             state_.finish(*this);
         state_.settle();
