@@ -406,6 +406,20 @@ TEST_F(TaskStrand, ATaskThatCannotGoOnEndsAndTheMapStaysUsable)
     EXPECT_EQ(map.try_join_next()->result.value(), 2);
 }
 
+TEST_F(TaskStrand, ATaskThatIsAbortedAndWhoseOperationIsLostEndsWhenATurnIsRefused)
+{
+    int_map map(concurrent_counting_executor(context, record));
+    manual_event event(context.get_executor());
+    map.spawn(1, [&, held = tracked(frames)] { return wait(event); });
+    poll(context);
+    record.refuses = true;
+    map.abort(1);     // waits for the next turn
+    event.complete(); // and so does the handler
+    EXPECT_EQ(frames.alive(), 1);
+    EXPECT_THROW(map.spawn(3, give(3)), executor_refused);
+    EXPECT_EQ(frames.alive(), 0);
+}
+
 TEST_F(TaskStrand, TasksInEveryStateEndWhenATurnIsDropped)
 {
     int_map map(concurrent_counting_executor(context, record));

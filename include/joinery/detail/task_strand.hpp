@@ -217,14 +217,14 @@ public:
         for (;;) {
             const unsigned due = take_due();
             left |= due & (abort_due | join_due | end_due);
-            discard_functions();
+            discard_functions(); // which may bring a step
             if (due & step_due)
                 ready_->end_executor_gone();
-            else if (left != 0)
+            else if (left == 0 ? leave() : !has_come(step_due))
                 break;
-            else if (leave())
-                return false;
         }
+        if (left == 0)
+            return false;
         state_.fetch_or(left, std::memory_order_acq_rel);
         return true;
     }
@@ -323,6 +323,11 @@ private:
                 return true;
         }
         return all_.bring(*this, what);
+    }
+
+    bool has_come(unsigned what) const noexcept
+    {
+        return (state_.load(std::memory_order_acquire) & what) != 0;
     }
 
     unsigned take_due() noexcept
