@@ -13,6 +13,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/execution/bad_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -152,6 +153,21 @@ TEST_P(JoinMapContextGone, TasksOnTheirWayEnd)
         EXPECT_EQ(cancelled_as(joined->result), reason);
     }
     EXPECT_TRUE(map.empty());
+}
+
+TEST_P(JoinMapContextGone, ATaskThatSleepsForEverAfterAnotherWaitEnds)
+{
+    map_type map(executor);
+    map.spawn(1, [this, held = tracked(frames)]() -> task<int> {
+        co_await asio::post(*context, asio::deferred);
+        co_await this_task::sleep_forever();
+        co_return 0;
+    });
+    poll(*context);
+    EXPECT_EQ(frames.alive(), 1);
+    destroy_context();
+    EXPECT_EQ(frames.alive(), 0);
+    expect_all_gone(map, 1);
 }
 
 TEST_P(JoinMapContextGone, ATaskWhoseOperationKnowsNothingOfTheContextEndsWithTheOperation)

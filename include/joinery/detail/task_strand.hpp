@@ -49,7 +49,7 @@ namespace joinery::detail {
 class task_strand final : public shared_object,
                           public home,
                           public boost::intrusive::slist_base_hook<>, // of the strands that are due
-                          public boost::intrusive::list_base_hook<> { // of those that are listed
+                          public boost::intrusive::list_base_hook<> { // of all, for the end of their home
 public:
     // Strands come and go with tasks, so they are kept where the blocks of tasks are.
     static void* operator new(std::size_t size)
@@ -121,23 +121,19 @@ public:
         return all_.stop_timer(node);
     }
 
-    /// A join that waits in a set's list is no operation of Asio's, which would count as work and end with its context.
+    /// A join that waits in a set's list is no operation of Asio's, which would count as work.
     void operation_began() noexcept override
     {
         if (!parked_)
             return;
-        is_listed_ = true;
-        all_.list(*this);
+        counts_ = true;
         all_.work_began();
     }
 
     void operation_ended() noexcept override
     {
-        if (!is_listed_)
-            return;
-        is_listed_ = false;
-        all_.unlist(*this);
-        all_.work_ended();
+        if (std::exchange(counts_, false))
+            all_.work_ended();
     }
 
     // -- its executor ------------------------------------------------------------------------------------
@@ -182,6 +178,12 @@ public:
             step(*ready_);
         for (int calls = 0; calls != steps_per_turn && !functions_.empty(); ++calls)
             functions_.pop_front().call();
+    }
+
+    /// Takes note that the end of the home will find the strand. In the turn in which it was made.
+    void note_listed() noexcept
+    {
+        is_listed_ = true;
     }
 
     /// Is busy no more. False if there is something to be done: then the caller still is.
@@ -310,6 +312,8 @@ private:
     ~task_strand() override
     {
         task_strand::operation_ended(); // the home ended, and with it the task in its join
+        if (is_listed_)
+            all_.unlist(*this);
         all_.release();
     }
 
@@ -355,7 +359,8 @@ private:
     inline static constinit thread_local task_strand* current_ = nullptr; // that this thread is busy with
 
     std::atomic<unsigned> state_{busy};
-    bool is_listed_ = false; // for its task, which is parked; in the strand's order
+    bool is_listed_ = false; // or was, until the home ended; written by the turn in which the strand was made
+    bool counts_ = false;    // as work, for the sake of its task's join; in the strand's order
     strand_owner& all_;      // owned
 
     task_node* ready_ = nullptr;   // to take a step
