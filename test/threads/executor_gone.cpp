@@ -230,7 +230,7 @@ TYPED_TEST(ExecutorGone, AJoinOnItWhoseHandlerItNeverRunsIsDroppedOnce)
 TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
 {
     for (std::size_t round = 0; round != deaths; ++round) {
-        hand_made operation;
+        hand_made operation(false);
         census frames(1);
         auto crowd = std::make_unique<TypeParam>();
         int_map map(crowd->where());
@@ -247,6 +247,41 @@ TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
         ASSERT_TRUE(frames.all_gone_once());
         ASSERT_TRUE(!next.result && next.result.error().is_cancelled());
         ASSERT_EQ(next.result.error().reason(), cancel_reason::executor_gone);
+    }
+}
+
+TYPED_TEST(ExecutorGone, OperationsElsewhereAreCancelledOrEndAtThatMoment)
+{
+    constexpr std::size_t waiting = 16;
+    const auto is_waiting = [](const hand_made& each) { return each.waits(); };
+    for (std::size_t round = 0; round != deaths; ++round) {
+        std::vector<hand_made> operations(waiting);
+        census frames(waiting);
+        auto crowd = std::make_unique<TypeParam>();
+        int_map map(crowd->where());
+        for (std::size_t i = 0; i != waiting; ++i) {
+            map.spawn(static_cast<int>(i), [&, i, token = frames.enter(i)]() -> task<int> {
+                co_await operations[i].async_wait(asio::deferred);
+                co_return 1;
+            });
+        }
+        wait_until([&] { return std::ranges::all_of(operations, is_waiting); });
+        const auto end_some_one_by_one = [&] {
+            for (std::size_t i = 0; i != waiting; i += 2) {
+                tarry(static_cast<int>(round) * 20); // so that some end before, some at that moment, and some after
+                operations[i].end({});
+            }
+        };
+        this->rival_.race(end_some_one_by_one, [&] { crowd.reset(); });
+        for (std::size_t i = 0; i != waiting; ++i) {
+            const int_map::joined next = this->join_without_executor(map);
+            if (next.result)
+                continue;
+            ASSERT_TRUE(next.result.error().is_cancelled());
+            ASSERT_EQ(next.result.error().reason(), cancel_reason::executor_gone);
+        }
+        ASSERT_TRUE(map.empty());
+        ASSERT_TRUE(frames.all_gone_once());
     }
 }
 

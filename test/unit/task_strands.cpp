@@ -366,6 +366,44 @@ TEST_F(TaskStrand, ATaskThatComputesHoldsBackNoOther)
     EXPECT_EQ(map.try_join_next()->key, 1);
 }
 
+TEST_F(TaskStrand, TasksThatWaitForAnotherContextEndThereWhenTheirOwnIsGone)
+{
+    auto own_context = std::make_unique<asio::io_context>();
+    asio::steady_timer first(context, 24h);
+    asio::steady_timer second(context, 24h);
+    int_map map(*own_context);
+    map.spawn(1, [&, held = tracked(frames)]() -> task<int> {
+        co_await first.async_wait(asio::deferred);
+        co_return 1;
+    });
+    map.spawn(2, [&, held = tracked(frames)]() -> asio::awaitable<int> {
+        co_await second.async_wait(asio::use_awaitable);
+        co_return 2;
+    });
+    poll(*own_context);
+    own_context.reset();
+    EXPECT_EQ(frames.alive(), 2);
+    run(context);
+    EXPECT_EQ(frames.alive(), 0);
+    for (int i = 0; i != 2; ++i)
+        EXPECT_EQ(cancelled_as(map.try_join_next()->result), cancel_reason::executor_gone);
+}
+
+TEST_F(TaskStrand, ATaskThatWaitsForAnOlderServiceOfItsContextEndsWithTheContext)
+{
+    auto own_context = std::make_unique<asio::io_context>();
+    auto timer = std::make_unique<asio::steady_timer>(*own_context, 24h);
+    int_map map(*own_context);
+    map.spawn(1, [owned = std::move(timer), held = tracked(frames)]() -> task<int> {
+        co_await owned->async_wait(asio::deferred);
+        co_return 1;
+    });
+    poll(*own_context);
+    own_context.reset();
+    EXPECT_EQ(frames.alive(), 0);
+    EXPECT_EQ(cancelled_as(map.try_join_next()->result), cancel_reason::executor_gone);
+}
+
 // -- executors that refuse a turn, or drop it ----------------------------------------------------------------------
 
 TEST_F(TaskStrand, AbortsThatTheExecutorRefusesAreHeardAtTheNextTurn)

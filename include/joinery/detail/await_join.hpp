@@ -26,9 +26,7 @@ namespace joinery::detail {
  * On a home that cannot keep it until then (see `home::takes_parked`), it is an operation like any other.
  */
 template<class Operation, class Signature>
-class parked_join final : public operation_awaiter<initiate_join<Operation>, Signature>,
-                          private join_waiter,
-                          private parked_link {
+class parked_join final : public operation_awaiter<initiate_join<Operation>, Signature>, private join_waiter {
     using base = operation_awaiter<initiate_join<Operation>, Signature>;
     using state_type = typename Operation::state_type;
 
@@ -44,7 +42,7 @@ public:
 
     ~parked_join()
     {
-        if (is_parked())
+        if (this->starts_anew && this->is_parked())
             leave();
     }
 
@@ -68,7 +66,7 @@ private:
     {
         if (!this->starts_anew)
             return base::initiate(task);
-        if (!is_parked())
+        if (!this->is_parked())
             enter(task);
         if (std::exchange(yields_first_, false)) {
             task.where().end_turn();
@@ -120,13 +118,15 @@ private:
 
     void home_gone() noexcept override
     {
+        if (!this->starts_anew)
+            return base::home_gone();
         withdraw();
         this->task_->end_executor_gone();
     }
 
     void enter(task_node& task) noexcept
     {
-        park(task.where());
+        this->park(task.where());
         task.where().operation_began();
     }
 
@@ -134,7 +134,7 @@ private:
     {
         if (where != phase::over) // nobody else has it any more: it was woken, withdrawn, or never waited
             withdraw();
-        unpark();
+        this->unpark();
         this->task_->where().operation_ended();
     }
 

@@ -31,7 +31,8 @@ namespace joinery::detail {
  *   idle, and nobody who comes from outside, such as an abort, is ever left with what others bring meanwhile;
  * - the turn in which the task first waits, and the strand is made: so the operation begins at once;
  * - a thread of the same executor that brings a function, and finds the strand idle: it calls the function on the
- *   spot.
+ *   spot;
+ * - when the home has ended: who ends it, and then, should the task's operation go on, who brings its end.
  *
  * Memory orders: who brings something writes it down (`ready_`, `aborted_`, a function in `came_`) and then sets its
  * bit with a read-modify-write of `state_` that releases; who is busy takes the bits with one that acquires, so he
@@ -76,8 +77,12 @@ public:
     void schedule(task_node& task) noexcept override
     {
         ready_ = &task;
-        if (!bring(step_due))
-            task.end_executor_gone();
+        if (bring(step_due))
+            return;
+        // The home has ended. If another is busy with that, he will see the task.
+        const shared_reference<task_strand> keep(*this);
+        if (claim(step_due))
+            end();
     }
 
     void schedule_parked(task_node& task) noexcept override
@@ -193,7 +198,7 @@ public:
         return functions_.empty() && state_.compare_exchange_strong(nothing, 0, std::memory_order_acq_rel);
     }
 
-    /// Ends what is here: the executor is gone.
+    /// Ends what is here, and cancels the operation that the task waits for, if any: the executor is gone.
     void end() noexcept
     {
         do {
@@ -202,7 +207,8 @@ public:
             if (due & (step_due | join_due))
                 ready_->end_executor_gone();
             if (due & abort_due)
-                aborted_->release(); // it has ended, or is about to
+                aborted_->release();           // it has ended, or is about to
+            parked_link::end_all(operations_); // an end that comes from within this call is a step that is due
             if (parked_) {
                 parked_link::end_all(parked_);
                 // The join of a task that has ended may have been woken a moment before.
@@ -237,7 +243,8 @@ public:
         return (state_.fetch_or(what | busy, std::memory_order_acq_rel) & busy) == 0;
     }
 
-    /// Ends what is parked here: the home has ended. The caller has a reference.
+    /// Ends what is here, unless another is busy with the strand, who then does: the home has ended. The caller has a
+    /// reference.
     void home_ended() noexcept
     {
         if (claim(end_due))
