@@ -3,12 +3,14 @@
 
 #include <joinery/serial_executor.hpp>
 
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/require.hpp>
 
 #include <cstddef>
+#include <functional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -17,10 +19,11 @@ namespace joinery::test {
 
 /// What an executor has done, and what it is to do next.
 struct executor_record {
-    std::size_t posts = 0;     ///< functions that it was given
-    bool refuses = false;      ///< to throw `executor_refused` for each function
-    bool drops = false;        ///< to destroy each function
-    std::size_t refuse_at = 0; ///< to refuse the post with this number, the first being 1
+    std::size_t posts = 0;             ///< functions that it was given
+    bool refuses = false;              ///< to throw `executor_refused` for each function
+    bool drops = false;                ///< to destroy each function
+    std::size_t refuse_at = 0;         ///< to refuse the post with this number, the first being 1
+    std::function<void()> before_work; ///< to be called before a copy of it counts as outstanding work
 };
 
 struct executor_refused : std::runtime_error {
@@ -51,6 +54,10 @@ public:
         requires boost::asio::can_require<const Inner&, Property>::value
     auto require(const Property& property) const
     {
+        if constexpr (std::is_same_v<Property, boost::asio::execution::outstanding_work_t::tracked_t>) {
+            if (record_->before_work)
+                record_->before_work();
+        }
         auto inner = boost::asio::require(inner_, property);
         return counting_executor<Serial, decltype(inner)>(inner, *record_);
     }

@@ -296,9 +296,14 @@ auto async_visit(boost::asio::thread_pool& elsewhere, Token&& token)
         token);
 }
 
-/// An operation that a test ends, on any thread, and that an abort ends, too: whichever comes first.
+/// An operation that a test ends, on any thread, and that an abort ends, too, if it can: whichever comes first.
 class hand_made {
 public:
+    explicit hand_made(bool can_be_cancelled = true) noexcept
+        : can_be_cancelled_(can_be_cancelled)
+    {
+    }
+
     template<class Token>
     auto async_wait(Token&& token)
     {
@@ -307,7 +312,7 @@ public:
                 auto slot = boost::asio::get_associated_cancellation_slot(handler);
                 auto kept = std::make_shared<decltype(handler)>(std::move(handler));
                 handler_ = [kept](boost::system::error_code error) { std::move (*kept)(error); };
-                if (slot.is_connected())
+                if (slot.is_connected() && can_be_cancelled_)
                     slot.assign([this](boost::asio::cancellation_type) { end(boost::asio::error::operation_aborted); });
                 waits_ = true;
             },
@@ -326,6 +331,7 @@ public:
     }
 
 private:
+    const bool can_be_cancelled_;
     std::function<void(boost::system::error_code)> handler_;
     std::atomic<bool> waits_{false};
 };

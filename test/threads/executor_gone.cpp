@@ -16,6 +16,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -229,7 +230,7 @@ TYPED_TEST(ExecutorGone, AJoinOnItWhoseHandlerItNeverRunsIsDroppedOnce)
 TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
 {
     for (std::size_t round = 0; round != deaths; ++round) {
-        hand_made operation;
+        hand_made operation(false);
         census frames(1);
         auto crowd = std::make_unique<TypeParam>();
         int_map map(crowd->where());
@@ -246,6 +247,77 @@ TYPED_TEST(ExecutorGone, AnOperationThatEndsAfterItEndsItsTask)
         ASSERT_TRUE(frames.all_gone_once());
         ASSERT_TRUE(!next.result && next.result.error().is_cancelled());
         ASSERT_EQ(next.result.error().reason(), cancel_reason::executor_gone);
+    }
+}
+
+TYPED_TEST(ExecutorGone, OperationsElsewhereAreCancelledOrEndAtThatMoment)
+{
+    constexpr std::size_t waiting = 16;
+    const auto is_waiting = [](const hand_made& each) { return each.waits(); };
+    for (std::size_t round = 0; round != deaths; ++round) {
+        std::vector<hand_made> operations(waiting);
+        census frames(waiting);
+        auto crowd = std::make_unique<TypeParam>();
+        int_map map(crowd->where());
+        for (std::size_t i = 0; i != waiting; ++i) {
+            map.spawn(static_cast<int>(i), [&, i, token = frames.enter(i)]() -> task<int> {
+                co_await operations[i].async_wait(asio::deferred);
+                co_return 1;
+            });
+        }
+        wait_until([&] { return std::ranges::all_of(operations, is_waiting); });
+        const auto end_some_one_by_one = [&] {
+            for (std::size_t i = 0; i != waiting; i += 2) {
+                tarry(static_cast<int>(round) * 20); // so that some end before, some at that moment, and some after
+                operations[i].end({});
+            }
+        };
+        this->rival_.race(end_some_one_by_one, [&] { crowd.reset(); });
+        for (std::size_t i = 0; i != waiting; ++i) {
+            const int_map::joined next = this->join_without_executor(map);
+            if (next.result)
+                continue;
+            ASSERT_TRUE(next.result.error().is_cancelled());
+            ASSERT_EQ(next.result.error().reason(), cancel_reason::executor_gone);
+        }
+        ASSERT_TRUE(map.empty());
+        ASSERT_TRUE(frames.all_gone_once());
+    }
+}
+
+TYPED_TEST(ExecutorGone, JoinsThatAreWokenAtThatMomentEndWithTheirTasks)
+{
+    constexpr std::size_t joins = 16;
+    const auto is_waiting = [](const hand_made& each) { return each.waits(); };
+    for (std::size_t round = 0; round != deaths; ++round) {
+        std::vector<hand_made> operations(joins);
+        std::vector<abort_handle> inner_tasks(joins);
+        census frames(2 * joins);
+        auto crowd = std::make_unique<TypeParam>();
+        int_map map(crowd->where());
+        for (std::size_t i = 0; i != joins; ++i) {
+            map.spawn(static_cast<int>(i), [&, this, i, token = frames.enter(2 * i)]() -> task<int> {
+                int_map inner(this->elsewhere_);
+                inner_tasks[i] = inner.spawn(0, [&, i, inner_token = frames.enter(2 * i + 1)]() -> task<int> {
+                    co_await operations[i].async_wait(asio::deferred);
+                    co_return 1;
+                });
+                co_await inner.async_join_next();
+                co_return 1;
+            });
+        }
+        wait_until([&] { return std::ranges::all_of(operations, is_waiting); });
+        const auto end_one_by_one = [&] {
+            for (hand_made& each : operations) {
+                tarry(static_cast<int>(round) * 20); // so that some end before, some at that moment, and some after
+                each.end({});
+            }
+        };
+        this->rival_.race(end_one_by_one, [&] { crowd.reset(); });
+        for (std::size_t i = 0; i != joins; ++i)
+            this->join_without_executor(map);
+        wait_until([&] { return std::ranges::all_of(inner_tasks, &abort_handle::is_finished); });
+        ASSERT_TRUE(frames.all_gone_once());
     }
 }
 

@@ -381,6 +381,25 @@ TEST_F(LocalSet, ItsEndCancelsWhatIsLeftAsExecutorGone)
     }
 }
 
+TEST_F(LocalSet, ItsEndCancelsWhatItsTasksWaitForElsewhere)
+{
+    journal lives;
+    int_map map(elsewhere_);
+    asio::steady_timer timer(elsewhere_, 24h);
+    {
+        local_set gone;
+        map.spawn_local_on(gone, 1, [&timer, held = tracked(lives)]() -> task<int> {
+            co_await timer.async_wait(asio::deferred);
+            co_return 0;
+        });
+        gone.run_until([]() -> task<> { co_await this_task::yield(); });
+    }
+    EXPECT_EQ(lives.alive(), 1) << "the operation goes on";
+    run(elsewhere_);
+    EXPECT_EQ(lives.alive(), 0);
+    EXPECT_EQ(cancelled_as(map.try_join_next()->result), cancel_reason::executor_gone);
+}
+
 // -- runtime ---------------------------------------------------------------------------------------------------------
 
 TEST(Runtime, HasTheWorkersThatItWasGivenOrOneForEachCore)

@@ -13,6 +13,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/execution/bad_executor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -154,22 +155,62 @@ TEST_P(JoinMapContextGone, TasksOnTheirWayEnd)
     EXPECT_TRUE(map.empty());
 }
 
+TEST_P(JoinMapContextGone, ATaskThatSleepsForEverAfterAnotherWaitEnds)
+{
+    map_type map(executor);
+    map.spawn(1, [this, held = tracked(frames)]() -> task<int> {
+        co_await asio::post(*context, asio::deferred);
+        co_await this_task::sleep_forever();
+        co_return 0;
+    });
+    poll(*context);
+    EXPECT_EQ(frames.alive(), 1);
+    destroy_context();
+    EXPECT_EQ(frames.alive(), 0);
+    expect_all_gone(map, 1);
+}
+
 TEST_P(JoinMapContextGone, ATaskWhoseOperationKnowsNothingOfTheContextEndsWithTheOperation)
 {
     map_type map(executor);
     asio::io_context elsewhere;
-    manual_event dropped(elsewhere.get_executor());
-    manual_event completed(elsewhere.get_executor());
+    manual_event dropped(elsewhere.get_executor(), when_cancelled::goes_on);
+    manual_event completed(elsewhere.get_executor(), when_cancelled::goes_on);
     map.spawn(1, [&, held = tracked(frames)] { return wait(dropped); });
     map.spawn(2, [&, held = tracked(frames)] { return wait(completed); });
     poll(*context);
     destroy_context();
     EXPECT_EQ(frames.alive(), 2); // the operations may still use what is in the frames
+    EXPECT_EQ(dropped.cancellations(), 1);
+    EXPECT_EQ(map.abort_all(), 2u);
+    EXPECT_EQ(dropped.cancellations(), 1);
     dropped.drop();
     EXPECT_EQ(frames.alive(), 1);
     completed.complete_here();
     EXPECT_EQ(frames.alive(), 0);
     expect_all_gone(map, 2);
+}
+
+TEST_P(JoinMapContextGone, ATaskWhoseOperationKnowsNothingOfTheContextIsCancelled)
+{
+    map_type map(executor);
+    asio::io_context elsewhere;
+    manual_event event(elsewhere.get_executor());
+    manual_event of_aborted(elsewhere.get_executor());
+    map.spawn(1, [&, held = tracked(frames)] { return wait(event); });
+    map.spawn(2, [&, held = tracked(frames)] { return wait(of_aborted); });
+    poll(*context);
+    map.abort(2); // nobody runs the context for that
+    destroy_context();
+    EXPECT_EQ(event.cancellations(), 1);
+    EXPECT_EQ(of_aborted.cancellations(), 1);
+    EXPECT_EQ(frames.alive(), 0);
+    for (int i = 0; i != 2; ++i) {
+        const auto joined = map.try_join_next();
+        ASSERT_TRUE(joined);
+        const cancel_reason reason = joined->key == 2 ? cancel_reason::aborted : cancel_reason::executor_gone;
+        EXPECT_EQ(cancelled_as(joined->result), reason);
+    }
 }
 
 TEST_P(JoinMapContextGone, FinishedTasksKeepTheirValues)

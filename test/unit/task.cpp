@@ -7,6 +7,7 @@
 #include <tracked.hpp>
 
 #include <joinery/detail/block_cache.hpp>
+#include <joinery/detail/block_depot.hpp>
 #include <joinery/join_map.hpp>
 #include <joinery/join_set.hpp>
 #include <joinery/task.hpp>
@@ -380,6 +381,13 @@ TEST(TaskMemory, ThatWasFreedServesTheNextTask)
         EXPECT_EQ(set.try_join_next()->result.value(), i);
     }
     EXPECT_LE(test::allocation_count() - before, 9u) << "the executor's own";
+}
+
+TEST(TaskMemory, ABlockThatIsTooSmallToHeadABundleIsNotTaken)
+{
+    detail::block_depot::free_block room[2] = {};
+    EXPECT_FALSE(detail::block_depot::instance().put(0, room));
+    EXPECT_EQ(room[1].next, nullptr);
 }
 
 TEST(TaskMemory, ATaskSpawnedWithinABurstCostsOneAllocation)

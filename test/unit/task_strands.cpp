@@ -187,6 +187,27 @@ TEST_F(TaskStrand, WhatRunsOnATasksExecutorIsOutstandingWork)
     EXPECT_TRUE(context.stopped());
 }
 
+TEST_F(TaskStrand, WhatBeginsWhileAnotherBeginsIsOutstandingWorkAtOnce)
+{
+    int_map map(concurrent_counting_executor(context, record));
+    manual_event event(context.get_executor());
+    const asio::any_io_executor own = executor_of_a_task(map, event);
+    poll(context);
+    EXPECT_TRUE(context.stopped());
+    int met = 0;
+    record.before_work = [&] {
+        if (++met != 1)
+            return;
+        const auto second = asio::make_work_guard(own); // as another thread would
+        poll(context);
+        EXPECT_FALSE(context.stopped());
+    };
+    const auto first = asio::make_work_guard(own);
+    EXPECT_NE(met, 0);
+    poll(context);
+    EXPECT_FALSE(context.stopped());
+}
+
 TEST_F(TaskStrand, ATaskThatWaitsForItsAbortAloneIsNone)
 {
     int_map map(context);
@@ -345,6 +366,44 @@ TEST_F(TaskStrand, ATaskThatComputesHoldsBackNoOther)
     EXPECT_EQ(map.try_join_next()->key, 1);
 }
 
+TEST_F(TaskStrand, TasksThatWaitForAnotherContextEndThereWhenTheirOwnIsGone)
+{
+    auto own_context = std::make_unique<asio::io_context>();
+    asio::steady_timer first(context, 24h);
+    asio::steady_timer second(context, 24h);
+    int_map map(*own_context);
+    map.spawn(1, [&, held = tracked(frames)]() -> task<int> {
+        co_await first.async_wait(asio::deferred);
+        co_return 1;
+    });
+    map.spawn(2, [&, held = tracked(frames)]() -> asio::awaitable<int> {
+        co_await second.async_wait(asio::use_awaitable);
+        co_return 2;
+    });
+    poll(*own_context);
+    own_context.reset();
+    EXPECT_EQ(frames.alive(), 2);
+    run(context);
+    EXPECT_EQ(frames.alive(), 0);
+    for (int i = 0; i != 2; ++i)
+        EXPECT_EQ(cancelled_as(map.try_join_next()->result), cancel_reason::executor_gone);
+}
+
+TEST_F(TaskStrand, ATaskThatWaitsForAnOlderServiceOfItsContextEndsWithTheContext)
+{
+    auto own_context = std::make_unique<asio::io_context>();
+    auto timer = std::make_unique<asio::steady_timer>(*own_context, 24h);
+    int_map map(*own_context);
+    map.spawn(1, [owned = std::move(timer), held = tracked(frames)]() -> task<int> {
+        co_await owned->async_wait(asio::deferred);
+        co_return 1;
+    });
+    poll(*own_context);
+    own_context.reset();
+    EXPECT_EQ(frames.alive(), 0);
+    EXPECT_EQ(cancelled_as(map.try_join_next()->result), cancel_reason::executor_gone);
+}
+
 // -- executors that refuse a turn, or drop it ----------------------------------------------------------------------
 
 TEST_F(TaskStrand, AbortsThatTheExecutorRefusesAreHeardAtTheNextTurn)
@@ -383,6 +442,20 @@ TEST_F(TaskStrand, ATaskThatCannotGoOnEndsAndTheMapStaysUsable)
     map.spawn(2, give(2));
     poll(context);
     EXPECT_EQ(map.try_join_next()->result.value(), 2);
+}
+
+TEST_F(TaskStrand, ATaskThatIsAbortedAndWhoseOperationIsLostEndsWhenATurnIsRefused)
+{
+    int_map map(concurrent_counting_executor(context, record));
+    manual_event event(context.get_executor());
+    map.spawn(1, [&, held = tracked(frames)] { return wait(event); });
+    poll(context);
+    record.refuses = true;
+    map.abort(1);     // waits for the next turn
+    event.complete(); // and so does the handler
+    EXPECT_EQ(frames.alive(), 1);
+    EXPECT_THROW(map.spawn(3, give(3)), executor_refused);
+    EXPECT_EQ(frames.alive(), 0);
 }
 
 TEST_F(TaskStrand, TasksInEveryStateEndWhenATurnIsDropped)

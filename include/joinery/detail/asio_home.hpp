@@ -90,14 +90,27 @@ public:
     /// Counts as outstanding work of the executor until `work_ended`. Any thread.
     void work_began() noexcept
     {
-        if (works_.fetch_add(1, std::memory_order_acq_rel) == 0)
-            adjust_work();
+        std::size_t count = works_.load(std::memory_order_relaxed);
+        while (count != 0) {
+            if (works_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel, std::memory_order_relaxed))
+                return;
+        }
+        const std::lock_guard lock(mutex_);
+        if (works_.load(std::memory_order_relaxed) == 0)
+            hold_executor();
+        works_.fetch_add(1, std::memory_order_acq_rel);
     }
 
     void work_ended() noexcept
     {
+        std::size_t count = works_.load(std::memory_order_relaxed);
+        while (count > 1) {
+            if (works_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel, std::memory_order_relaxed))
+                return;
+        }
+        const std::lock_guard lock(mutex_);
         if (works_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-            adjust_work();
+            work_ = boost::asio::any_io_executor();
     }
 
 protected:
@@ -148,23 +161,19 @@ private:
         executor_ = boost::asio::any_io_executor();
     }
 
-    /// Holds on to the executor as outstanding work if there is any, or lets go of it.
-    /** Whoever makes the count zero, or not zero, comes here after; so the last of them sees how it stands. */
-    void adjust_work() noexcept
+    /// Holds on to the executor as outstanding work. Under the lock.
+    void hold_executor() noexcept
     {
-        const std::lock_guard lock(mutex_);
-        const bool hold = !gone_ && works_.load(std::memory_order_acquire) != 0;
-        if (hold == static_cast<bool>(work_))
+        if (gone_)
             return;
         try {
-            work_ = hold ? boost::asio::any_io_executor(
-                               boost::asio::prefer(executor_, boost::asio::execution::outstanding_work.tracked))
-                         : boost::asio::any_io_executor();
+            work_ = boost::asio::prefer(executor_, boost::asio::execution::outstanding_work.tracked);
         } catch (...) {
             // It cannot be copied for want of memory: the work does not count.
         }
     }
 
+    // It becomes zero, and ceases to be, under the lock only: so who finds it at one or more knows that `work_` is held.
     std::atomic<std::size_t> works_{0};
     boost::asio::any_io_executor work_;     // under the lock
     bool gone_ = false;                     // under the lock

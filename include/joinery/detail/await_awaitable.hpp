@@ -24,7 +24,9 @@ inline constexpr bool is_awaitable<boost::asio::awaitable<T, Executor>> = true;
 
 /// Awaits an `asio::awaitable`, which runs on the executor of the task's home.
 template<class T, class Executor>
-class awaitable_awaiter final : private awaitable_job<T, Executor>, private cancellable_suspension {
+class awaitable_awaiter final : private awaitable_job<T, Executor>,
+                                private cancellable_suspension,
+                                private parked_link {
     using job = awaitable_job<T, Executor>;
 
 public:
@@ -47,6 +49,8 @@ public:
 
     T await_resume()
     {
+        if (is_parked())
+            unpark();
         if (job::failure)
             std::rethrow_exception(std::move(job::failure));
         if constexpr (!std::is_void_v<T>)
@@ -57,6 +61,7 @@ private:
     void initiate(task_node& task) noexcept override
     {
         task.where().operation_began();
+        park(task.where().operations_);
         try {
             awaitable_runner<T, Executor>::start(task.where(), *this);
         } catch (...) {
@@ -73,6 +78,11 @@ private:
     {
         if (!over_.load(std::memory_order_acquire))
             job::signal->emit(boost::asio::cancellation_type::terminal);
+    }
+
+    void home_gone() noexcept override
+    {
+        receive_end_of_home(*task_);
     }
 
     void ended() noexcept override

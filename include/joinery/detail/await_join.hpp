@@ -26,9 +26,7 @@ namespace joinery::detail {
  * On a home that cannot keep it until then (see `home::takes_parked`), it is an operation like any other.
  */
 template<class Operation, class Signature>
-class parked_join final : public operation_awaiter<initiate_join<Operation>, Signature>,
-                          private join_waiter,
-                          private parked_link {
+class parked_join final : public operation_awaiter<initiate_join<Operation>, Signature>, private join_waiter {
     using base = operation_awaiter<initiate_join<Operation>, Signature>;
     using state_type = typename Operation::state_type;
 
@@ -44,7 +42,7 @@ public:
 
     ~parked_join()
     {
-        if (is_parked())
+        if (this->starts_anew && this->is_parked())
             leave();
     }
 
@@ -68,7 +66,7 @@ private:
     {
         if (!this->starts_anew)
             return base::initiate(task);
-        if (!is_parked())
+        if (!this->is_parked())
             enter(task);
         if (std::exchange(yields_first_, false)) {
             task.where().end_turn();
@@ -120,28 +118,32 @@ private:
 
     void home_gone() noexcept override
     {
+        if (!this->starts_anew)
+            return base::home_gone();
         withdraw();
         this->task_->end_executor_gone();
     }
 
     void enter(task_node& task) noexcept
     {
-        park(task.where());
+        this->park(task.where());
         task.where().operation_began();
     }
 
     void leave() noexcept
     {
-        withdraw();
-        unpark();
+        if (where != phase::over) // nobody else has it any more: it was woken, withdrawn, or never waited
+            withdraw();
+        this->unpark();
         this->task_->where().operation_ended();
     }
 
+    /// Any moment: another thread may be about to wake it.
     void withdraw() noexcept
     {
+        const join_state::section locked(state_, true);
         if (where == phase::over)
             return;
-        const join_state::section locked(state_, true);
         if (!state_.withdraw(*this))
             state_.finish(*this);
         state_.settle();

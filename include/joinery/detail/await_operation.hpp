@@ -123,10 +123,11 @@ private:
 /// Awaits an operation: starts it once the coroutine is suspended, and cancels it when the task is aborted.
 /**
  * The operation's handler is bound to the task's home, so the operation's intermediate steps, its cancellation
- * and its end come one after another. A handler that the user bound elsewhere comes back to the home.
+ * and its end come one after another. A handler that the user bound elsewhere comes back to the home. If the home ends
+ * before the operation, which may be another context's, it cancels the operation.
  */
 template<class Operation, class Signature>
-class operation_awaiter : protected cancellable_suspension {
+class operation_awaiter : protected cancellable_suspension, protected parked_link {
     using results = typename signature_result<Signature>::type;
 
 public:
@@ -149,6 +150,8 @@ public:
 
     decltype(auto) await_resume()
     {
+        if (is_parked())
+            unpark();
         if (failure_)
             std::rethrow_exception(std::move(failure_));
         return completion_value(std::move(*results_));
@@ -158,6 +161,7 @@ protected:
     void initiate(task_node& task) noexcept override
     {
         task.where().operation_began();
+        park(task.where().operations_);
         try {
             // From here on the frame may go at any time, so the operation leaves it.
             Operation operation = std::move(*operation_);
@@ -177,6 +181,11 @@ protected:
     {
         if (!over_.load(std::memory_order_acquire))
             signal_.emit(boost::asio::cancellation_type::terminal);
+    }
+
+    void home_gone() noexcept override
+    {
+        receive_end_of_home(*task_);
     }
 
     std::optional<Operation> operation_;

@@ -27,9 +27,12 @@ public:
         return only;
     }
 
-    /// Keeps a bundle, unless there are many. Whether it did.
+    /// Keeps a bundle of blocks that have `size` steps and a half, unless there are many, or they are too small to be
+    /// linked. Whether it did.
     bool put(std::size_t size, free_block* bundle) noexcept
     {
+        if (size * step + step / 2 < sizeof(head_block))
+            return false;
         const std::lock_guard lock(mutex_);
         if (count_ == most_bundles)
             return false;

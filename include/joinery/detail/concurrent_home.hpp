@@ -23,7 +23,8 @@ namespace joinery::detail {
  * or of operations that end elsewhere does not flood the executor's own queue.
  *
  * A task that has to wait for an operation leaves for a `task_strand` of its own, which comes to its turns here. A task
- * that waits for nothing but an abort stays, in `parked_`: for it there is nothing to be put into an order.
+ * that waits for nothing but an abort stays, in `parked_`: for it there is nothing to be put into an order. The strands
+ * stand in a list, so that the end of the home finds each of them, whatever its task waits for.
  *
  * `queue_mutex_` is never held while anything else is locked or called.
  */
@@ -140,15 +141,6 @@ public:
             turn_state::innermost->ends = true;
     }
 
-    void list(task_strand& strand) noexcept override
-    {
-        std::unique_lock lock(queue_mutex_);
-        if (!closed_)
-            return listed_.push_back(strand);
-        lock.unlock();
-        strand.home_ended();
-    }
-
     void unlist(task_strand& strand) noexcept override
     {
         const std::lock_guard lock(queue_mutex_);
@@ -180,19 +172,25 @@ public:
     void turn()
     {
         turn_state now(*this);
+        task_strand* made = nullptr; // by the task that has taken its step; this turn is busy with it
         std::unique_lock lock(queue_mutex_);
         turn_is_due_ = false;
-        for (int steps = 0; !due_.empty(); ++steps) {
-            const bool is_over = steps == steps_per_turn || now.ends;
+        for (int steps = 0;; ++steps) {
+            if (made)
+                made = list(*made, lock);
+            const bool is_over = due_.empty() || steps == steps_per_turn || now.ends;
             const due_queue::item next = is_over ? due_queue::item() : due_.pop_front();
             const bool more = !due_.empty() && !std::exchange(turn_is_due_, true);
             lock.unlock();
+            if (made)
+                std::exchange(made, nullptr)->release();
             if (more)
                 post_next_turn(*this);
             if (is_over)
                 return;
-            task_strand* const again = next.task ? run(*next.task) : run(*next.strand);
-            if (again)
+            if (next.task)
+                made = run(*next.task);
+            else if (task_strand* const again = run(*next.strand))
                 put_back({nullptr, again});
             lock.lock();
         }
@@ -249,13 +247,30 @@ private:
         post_turn(*this);
     }
 
-    /// Lets a task take a step. Returns its strand, if it got one for which there is something to be done already.
+    /// Lets a task take a step. Returns its strand, if it got one.
     static task_strand* run(task_node& task) noexcept
     {
         const task_strand::scope none;
         step(task);
-        task_strand* const made = task_strand::scope::made();
-        return made ? leave(*made) : nullptr;
+        return task_strand::scope::made();
+    }
+
+    /// Lists a strand that was made in this turn, which then is busy with it no more. Under the lock.
+    /** Returns the strand if the turn's reference is left over: it is not given up here, because it may be the last. */
+    task_strand* list(task_strand& made, std::unique_lock<std::mutex>& lock) noexcept
+    {
+        if (closed_) {
+            lock.unlock();
+            made.end();
+            lock.lock();
+            return &made;
+        }
+        listed_.push_back(made);
+        made.note_listed();
+        if (made.leave())
+            return &made;
+        due_.push_back(made);
+        return nullptr;
     }
 
     /// Returns the strand if there is more to be done.
@@ -332,7 +347,7 @@ private:
         }
     }
 
-    /// A strand that was listed, with a reference; null if there is none.
+    /// A strand, with a reference, that is listed no more; null if there is none.
     task_strand* take_listed() noexcept
     {
         const std::lock_guard lock(queue_mutex_);
@@ -355,7 +370,7 @@ private:
     // under the lock, as `parked_` is
     std::mutex queue_mutex_;
     due_queue due_;            // of the strands, each with a reference
-    listed_strands listed_;    // with a task that the end of the home must find
+    listed_strands listed_;    // all that there are, but for one that its turn is still busy with
     bool turn_is_due_ = false; // one was asked for, and has not begun
     bool closed_ = false;
 };

@@ -121,7 +121,9 @@ public:
         return *anchor_;
     }
 
-    parked_link* parked_ = nullptr; // the tasks that wait for no operation of Asio's; in serial order, if there is one
+    // What its tasks wait for, so that the end of the home finds them; in serial order, if there is one.
+    parked_link* parked_ = nullptr;     // no operation of Asio's: the end of the home ends the task
+    parked_link* operations_ = nullptr; // … and these it cancels
 
 protected:
     ~home() = default;

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -35,6 +37,10 @@ struct no_equal {};
 template<class K, class Hash, class KeyEqual>
 class task_index {
     static constexpr bool has_keys = !std::is_void_v<K>;
+
+    // Whether to move a key, or to destroy one, may call code of the user's, which may call the map.
+    static constexpr bool keys_run_code =
+        has_keys && !(std::is_trivially_move_constructible_v<K> && std::is_trivially_destructible_v<K>);
 
 public:
     using slot = task_slot<K>;
@@ -153,22 +159,26 @@ public:
     /// @pre the task is there
     void erase(const task_node& task) noexcept
     {
-        remove(*find(task), task);
+        const removal all(*this, task);
     }
 
     /// Removes a task, and returns its key, also if moving the key throws. @pre the task is there
     auto extract(const task_node& task)
     {
-        const removal last(*this, task);
+        const removal around(*this, task);
         if constexpr (has_keys)
-            return K(std::move(last.place.key()));
+            return K(std::move(around.key()));
     }
 
-    /// Takes the slots of another table, and leaves it what was here, keys and all.
-    void swap(table& other) noexcept
+    /// Leaves what is here, keys and all, to a table that was empty; or keeps it until the last removal from it is over.
+    void swap(table& empty) noexcept
     {
-        table_.slots.swap(other.slots);
-        table_.hashes.swap(other.hashes);
+        table_.slots.swap(empty.slots);
+        table_.hashes.swap(empty.hashes);
+        if constexpr (keys_run_code) {
+            if (removal_ && !removal_->left)
+                removal_->left.emplace(std::move(empty.slots));
+        }
     }
 
     /// Calls a function for each slot. It must not change the index.
@@ -196,31 +206,83 @@ public:
     }
 
 private:
-    /// Removes a task when all else is done.
-    struct removal {
-        removal(task_index& index, const task_node& task) noexcept
-            : from(index)
-            , what(task)
-            , place(*index.find(task))
+    /// Removes a task, whose key may be moved out meanwhile.
+    class plain_removal {
+    public:
+        plain_removal(task_index& index, const task_node& task) noexcept
+            : from_(index.table_)
+            , number_(task.slot_)
         {
         }
 
-        ~removal()
+        ~plain_removal()
         {
-            from.remove(place, what);
+            slot& place = from_.slots[number_];
+            if constexpr (has_keys)
+                from_.hashes.erase(place.hash, place.position);
+            from_.slots.remove(place, number_);
         }
 
-        task_index& from;
-        const task_node& what;
-        slot& place;
+        plain_removal(const plain_removal&) = delete;
+        plain_removal& operator=(const plain_removal&) = delete;
+
+        auto& key() const noexcept
+        {
+            return from_.slots[number_].key();
+        }
+
+    private:
+        table& from_;
+        const std::uint32_t number_;
     };
 
-    void remove(slot& place, const task_node& task) noexcept
-    {
-        if constexpr (has_keys)
-            table_.hashes.erase(place.hash, place.position);
-        table_.slots.remove(place, task.slot_);
-    }
+    /// The same where the key's code may call the map: it finds the task gone, and the slot stays until that is over.
+    /**
+     * Removals may stand within each other. What the map leaves meanwhile, to be empty at once, is kept by the innermost,
+     * and at its end by the one around it, unless that began when the map was another: then what it keeps is older.
+     */
+    class reentrant_removal {
+    public:
+        reentrant_removal(task_index& index, const task_node& task) noexcept
+            : index_(index)
+            , around_(std::exchange(index.removal_, this))
+            , number_(task.slot_)
+            , place_(index.table_.slots[number_])
+        {
+            index.table_.hashes.erase(place_.hash, place_.position);
+            index.table_.slots.begin_removal(place_);
+        }
+
+        ~reentrant_removal()
+        {
+            std::destroy_at(&place_.key());
+            index_.removal_ = around_;
+            if (!left) [[likely]]
+                index_.table_.slots.end_removal(place_, number_);
+            else if (around_ && !around_->left)
+                around_->left.emplace(std::move(*left));
+        }
+
+        reentrant_removal(const reentrant_removal&) = delete;
+        reentrant_removal& operator=(const reentrant_removal&) = delete;
+
+        auto& key() const noexcept
+        {
+            return place_.key();
+        }
+
+        std::optional<slot_table<K>> left; // has the slot, if it is there
+
+    private:
+        task_index& index_;
+        reentrant_removal* const around_;
+        const std::uint32_t number_;
+        slot& place_;
+    };
+
+    struct no_removal {};
+
+    using removal = std::conditional_t<keys_run_code, reentrant_removal, plain_removal>;
 
     void rehash(std::size_t count)
         requires has_keys
@@ -236,6 +298,7 @@ private:
     }
 
     table table_;
+    [[no_unique_address]] std::conditional_t<keys_run_code, reentrant_removal*, no_removal> removal_{}; // the innermost
     [[no_unique_address]] Hash hash_;
     [[no_unique_address]] KeyEqual equal_;
 };

@@ -220,9 +220,11 @@ protected:
         return !queue_.rouse() || disturbed;
     }
 
-    /// Ends the tasks that are here, and each that comes from now on. When no thread is in the loop any more.
+    /// Ends the tasks that are here, and each that comes from now on; cancels what others wait for.
+    /** When no thread is in the loop any more. */
     void close_queues() noexcept
     {
+        parked_link::end_all(operations_); // while the queue still takes the tasks whose operations end
         task_list tasks = std::move(ready_);
         task_list more;
         aborted_list aborted;

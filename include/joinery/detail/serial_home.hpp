@@ -73,6 +73,7 @@ public:
     void close() noexcept override
     {
         const shared_reference<serial_home> keep(*this);
+        cancel_operations();
         task_list tasks = std::move(ready_);
         task_list queued;
         aborted_list aborted;
@@ -103,6 +104,14 @@ public:
 
 private:
     friend asio_home;
+
+    /// While the queue still takes the tasks whose operations end: so none ends elsewhere meanwhile.
+    void cancel_operations() noexcept
+    {
+        const home* const outer = std::exchange(current_, this);
+        parked_link::end_all(operations_);
+        current_ = outer;
+    }
 
     void receive_aborts() noexcept
     {

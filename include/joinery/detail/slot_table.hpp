@@ -67,6 +67,20 @@ private:
         word_ = std::uintptr_t(next) << 1 | 1;
     }
 
+    /// Whether it is used no more, but its key is still being destroyed. Then it counts as free, and is not given away.
+    bool is_leaving() const noexcept
+    {
+        return word_ == leaving;
+    }
+
+    void set_leaving() noexcept
+    {
+        word_ = leaving;
+    }
+
+    static constexpr std::uintptr_t leaving =
+        std::uintptr_t(task_node::no_slot - 1) << 1 | 1; // no slot has that number
+
     std::uint32_t next_free() const noexcept
     {
         return static_cast<std::uint32_t>(word_ >> 1);
@@ -184,24 +198,34 @@ public:
         return number;
     }
 
-    /// Destroys the key in a slot, and frees the slot. The destructor of the key finds the slot neither used nor free.
+    /// Frees a slot, whose key has gone or needs no destructor.
     void remove(slot& place, std::uint32_t number) noexcept
     {
         --size_;
-        place.set_free(none);
-        if constexpr (!std::is_void_v<K>)
-            std::destroy_at(&place.key());
         place.set_free(std::exchange(first_free_, number));
     }
 
-    /// Gives back room beyond `count` slots, as far as no task stands there.
+    /// The same in two steps. In between, the slot is neither used nor free, and stays where it is.
+    void begin_removal(slot& place) noexcept
+    {
+        --size_;
+        place.set_leaving();
+    }
+
+    void end_removal(slot& place, std::uint32_t number) noexcept
+    {
+        place.set_free(std::exchange(first_free_, number));
+    }
+
+    /// Gives back room beyond `count` slots, as far as nothing stands there.
     void shrink(std::size_t count) noexcept
     {
-        while (used_ != 0 && (*this)[used_ - 1].is_free())
+        const auto is_vacant = [](const slot& each) { return each.is_free() && !each.is_leaving(); };
+        while (used_ != 0 && is_vacant((*this)[used_ - 1]))
             --used_;
         first_free_ = none;
         for (std::uint32_t number = used_; number-- != 0;) {
-            if (slot& each = (*this)[number]; each.is_free())
+            if (slot& each = (*this)[number]; is_vacant(each))
                 each.set_free(std::exchange(first_free_, number));
         }
         while (block_count_ != 0 && first_of(block_count_ - 1) >= std::max<std::size_t>(count, used_))

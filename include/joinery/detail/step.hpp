@@ -113,6 +113,13 @@ inline void receive_abort(task_node& task) noexcept
         waiting->cancel(task);
 }
 
+/// Tells a task the same when the home's executor is gone: it ends with what it waits for.
+inline void receive_end_of_home(task_node& task) noexcept
+{
+    task.mark_aborted(cancel_reason::executor_gone);
+    receive_abort(task);
+}
+
 /// Waits for an operation that an abort cancels: what a `co_await` of something asynchronous is.
 class cancellable_suspension : public suspension {
 public:
@@ -170,12 +177,13 @@ private:
 };
 
 /// Stands in a list of its home, so that the home's end finds a task that no operation of its context would end.
+/** Enters the list and leaves it in the home's serial order; at the latest, when the coroutine goes on or is destroyed. */
 class parked_link {
 public:
     parked_link(const parked_link&) = delete;
     parked_link& operator=(const parked_link&) = delete;
 
-    /// Ends the tasks in the list of a home whose executor is gone. In the home's serial order.
+    /// Ends the tasks in a list of a home whose executor is gone, or cancels what they wait for. In its serial order.
     static void end_all(parked_link*& list) noexcept
     {
         while (list) {
@@ -195,7 +203,12 @@ public:
 
     void park(home& where) noexcept
     {
-        link_ = &where.parked_;
+        park(where.parked_);
+    }
+
+    void park(parked_link*& list) noexcept
+    {
+        link_ = &list;
         after_ = *link_;
         if (after_)
             after_->link_ = &after_;
@@ -217,10 +230,15 @@ public:
 
 protected:
     constexpr parked_link() noexcept = default;
-    ~parked_link() = default;
+
+    ~parked_link()
+    {
+        if (is_parked())
+            unpark();
+    }
 
 private:
-    /// Ends the task, which is in the list no more.
+    /// Ends the task, which is in the list no more; or cancels its operation, with the end of which it will end.
     virtual void home_gone() noexcept = 0;
 
     parked_link* after_ = nullptr;

@@ -25,8 +25,7 @@ public:
     /// Whether the caller is on a thread of the executor. False when that is not known.
     virtual bool runs_here() const noexcept = 0;
 
-    /// Takes note of a strand whose task the end of the home must find.
-    virtual void list(task_strand& strand) noexcept = 0;
+    /// Takes note that a strand, which is being destroyed, need not be found any more.
     virtual void unlist(task_strand& strand) noexcept = 0;
 
     boost::asio::execution_context& context() const noexcept

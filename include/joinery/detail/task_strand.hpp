@@ -31,7 +31,8 @@ namespace joinery::detail {
  *   idle, and nobody who comes from outside, such as an abort, is ever left with what others bring meanwhile;
  * - the turn in which the task first waits, and the strand is made: so the operation begins at once;
  * - a thread of the same executor that brings a function, and finds the strand idle: it calls the function on the
- *   spot.
+ *   spot;
+ * - when the home has ended: who ends it, and then, should the task's operation go on, who brings its end.
  *
  * Memory orders: who brings something writes it down (`ready_`, `aborted_`, a function in `came_`) and then sets its
  * bit with a read-modify-write of `state_` that releases; who is busy takes the bits with one that acquires, so he
@@ -49,7 +50,7 @@ namespace joinery::detail {
 class task_strand final : public shared_object,
                           public home,
                           public boost::intrusive::slist_base_hook<>, // of the strands that are due
-                          public boost::intrusive::list_base_hook<> { // of those that are listed
+                          public boost::intrusive::list_base_hook<> { // of all, for the end of their home
 public:
     // Strands come and go with tasks, so they are kept where the blocks of tasks are.
     static void* operator new(std::size_t size)
@@ -76,8 +77,12 @@ public:
     void schedule(task_node& task) noexcept override
     {
         ready_ = &task;
-        if (!bring(step_due))
-            task.end_executor_gone();
+        if (bring(step_due))
+            return;
+        // The home has ended. If another is busy with that, he will see the task.
+        const shared_reference<task_strand> keep(*this);
+        if (claim(step_due))
+            end();
     }
 
     void schedule_parked(task_node& task) noexcept override
@@ -121,23 +126,19 @@ public:
         return all_.stop_timer(node);
     }
 
-    /// A join that waits in a set's list is no operation of Asio's, which would count as work and end with its context.
+    /// A join that waits in a set's list is no operation of Asio's, which would count as work.
     void operation_began() noexcept override
     {
         if (!parked_)
             return;
-        is_listed_ = true;
-        all_.list(*this);
+        counts_ = true;
         all_.work_began();
     }
 
     void operation_ended() noexcept override
     {
-        if (!is_listed_)
-            return;
-        is_listed_ = false;
-        all_.unlist(*this);
-        all_.work_ended();
+        if (std::exchange(counts_, false))
+            all_.work_ended();
     }
 
     // -- its executor ------------------------------------------------------------------------------------
@@ -184,6 +185,12 @@ public:
             functions_.pop_front().call();
     }
 
+    /// Takes note that the end of the home will find the strand. In the turn in which it was made.
+    void note_listed() noexcept
+    {
+        is_listed_ = true;
+    }
+
     /// Is busy no more. False if there is something to be done: then the caller still is.
     bool leave() noexcept
     {
@@ -191,7 +198,7 @@ public:
         return functions_.empty() && state_.compare_exchange_strong(nothing, 0, std::memory_order_acq_rel);
     }
 
-    /// Ends what is here: the executor is gone.
+    /// Ends what is here, and cancels the operation that the task waits for, if any: the executor is gone.
     void end() noexcept
     {
         do {
@@ -200,7 +207,8 @@ public:
             if (due & (step_due | join_due))
                 ready_->end_executor_gone();
             if (due & abort_due)
-                aborted_->release(); // it has ended, or is about to
+                aborted_->release();           // it has ended, or is about to
+            parked_link::end_all(operations_); // an end that comes from within this call is a step that is due
             if (parked_) {
                 parked_link::end_all(parked_);
                 // The join of a task that has ended may have been woken a moment before.
@@ -217,14 +225,14 @@ public:
         for (;;) {
             const unsigned due = take_due();
             left |= due & (abort_due | join_due | end_due);
-            discard_functions();
+            discard_functions(); // which may bring a step
             if (due & step_due)
                 ready_->end_executor_gone();
-            else if (left != 0)
+            else if (left == 0 ? leave() : !has_come(step_due))
                 break;
-            else if (leave())
-                return false;
         }
+        if (left == 0)
+            return false;
         state_.fetch_or(left, std::memory_order_acq_rel);
         return true;
     }
@@ -235,7 +243,8 @@ public:
         return (state_.fetch_or(what | busy, std::memory_order_acq_rel) & busy) == 0;
     }
 
-    /// Ends what is parked here: the home has ended. The caller has a reference.
+    /// Ends what is here, unless another is busy with the strand, who then does: the home has ended. The caller has a
+    /// reference.
     void home_ended() noexcept
     {
         if (claim(end_due))
@@ -310,6 +319,8 @@ private:
     ~task_strand() override
     {
         task_strand::operation_ended(); // the home ended, and with it the task in its join
+        if (is_listed_)
+            all_.unlist(*this);
         all_.release();
     }
 
@@ -323,6 +334,11 @@ private:
                 return true;
         }
         return all_.bring(*this, what);
+    }
+
+    bool has_come(unsigned what) const noexcept
+    {
+        return (state_.load(std::memory_order_acquire) & what) != 0;
     }
 
     unsigned take_due() noexcept
@@ -350,7 +366,8 @@ private:
     inline static constinit thread_local task_strand* current_ = nullptr; // that this thread is busy with
 
     std::atomic<unsigned> state_{busy};
-    bool is_listed_ = false; // for its task, which is parked; in the strand's order
+    bool is_listed_ = false; // or was, until the home ended; written by the turn in which the strand was made
+    bool counts_ = false;    // as work, for the sake of its task's join; in the strand's order
     strand_owner& all_;      // owned
 
     task_node* ready_ = nullptr;   // to take a step
