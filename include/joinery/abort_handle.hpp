@@ -95,6 +95,11 @@ struct abort_handle_access {
         handle.task_ = nullptr;
     }
 
+    static task_node& task(const abort_handle& handle) noexcept
+    {
+        return *handle.task_;
+    }
+
     static abort_handle make(task_node& task) noexcept
     {
         task.retain();

@@ -14,7 +14,7 @@ namespace joinery {
 enum class cancel_reason : std::uint8_t {
     aborted,       ///< its owner, or someone with an `abort_handle`, asked for it
     timed_out,     ///< its deadline passed
-    replaced,      ///< another task was spawned under its key
+    replaced,      ///< another task was spawned under its key; seen by who asks for that, see `spawn_options`
     shutdown,      ///< its set or map was shut down or destroyed
     executor_gone, ///< the execution context that it ran on was destroyed
 };

@@ -8,14 +8,18 @@
 #include <joinery/join_error.hpp>
 #include <joinery/keyed_hash.hpp>
 #include <joinery/local_set.hpp>
+#include <joinery/spawn_options.hpp>
 #include <joinery/task_id.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -70,7 +74,8 @@ concept heterogeneous = requires {
 template<class K, class V, class Hash = keyed_hash<K>, class KeyEqual = std::equal_to<>,
          class Executor = boost::asio::any_io_executor>
 class join_map : public detail::join_group<detail::map_table<K, V, Hash, KeyEqual>, Executor> {
-    using base = detail::join_group<detail::map_table<K, V, Hash, KeyEqual>, Executor>;
+    using table_type = detail::map_table<K, V, Hash, KeyEqual>;
+    using base = detail::join_group<table_type, Executor>;
 
     // What a lookup takes: anything, where hash and equality do; else a K.
     template<class Q>
@@ -112,6 +117,7 @@ public:
      *
      * @returns  a handle to the new task
      * @throws   std::invalid_argument  if the work is a null function, or a task that was moved from
+     * @throws   boost::system::system_error  with `errc::closed` or `errc::full`: see `close` and `set_limits`
      * @throws   std::bad_alloc, and what hashing, comparing or moving the key, moving the work, or the executor throws
      * @par Exception Safety
      *   Strong: the map and the old task are as they were.
@@ -119,16 +125,40 @@ public:
      *   Amortised constant. One allocation for a `task<V>`, two for a function that returns one.
      */
     template<class Work>
-    abort_handle spawn(K key, Work&& work)
+    abort_handle spawn(K key, Work&& work, detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_here(std::forward<Work>(work), std::move(key));
+        return this->spawn_here(detail::no_options(from), std::forward<Work>(work), std::move(key));
+    }
+
+    /// Spawns work under a key, with options: what to do if the key is in use, when to start, how long to go on.
+    /**
+     * All six ways to spawn take options. What waits for its start and is aborted goes to its executor
+     * at once, whatever it waited for, and ends there without being entered.
+     *
+     * @returns  a handle, and what became of the work
+     * @throws   boost::system::system_error  with `errc::closed`; with `errc::full` if it would have to wait, and as many
+     *           as may do so wait already
+     * @throws   what `spawn` without options throws, and with the same guarantee
+     */
+    template<class Work>
+    spawned spawn(K key, Work&& work, const spawn_options& options)
+    {
+        return this->spawn_here(options, std::forward<Work>(work), std::move(key));
     }
 
     /// Starts work under a key on another executor, execution context or `runtime`. Else as `spawn`.
     template<class Where, class Work>
-    abort_handle spawn_on(Where&& where, K key, Work&& work)
+    abort_handle spawn_on(Where&& where, K key, Work&& work,
+                          detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_there(std::forward<Where>(where), std::forward<Work>(work), std::move(key));
+        return this->spawn_there(detail::no_options(from), std::forward<Where>(where), std::forward<Work>(work),
+                                 std::move(key));
+    }
+
+    template<class Where, class Work>
+    spawned spawn_on(Where&& where, K key, Work&& work, const spawn_options& options)
+    {
+        return this->spawn_there(options, std::forward<Where>(where), std::forward<Work>(work), std::move(key));
     }
 
     /// Runs `function()`, or `function(std::stop_token)`, on the blocking pool of the map's execution context.
@@ -140,31 +170,202 @@ public:
      * Throws and guarantees what `spawn` does.
      */
     template<class F>
-    abort_handle spawn_blocking(K key, F&& function)
+    abort_handle spawn_blocking(K key, F&& function,
+                                detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in_pool(this->default_pool(), std::forward<F>(function), std::move(key));
+        return this->spawn_in_pool(detail::no_options(from), this->default_pool(), std::forward<F>(function),
+                                   std::move(key));
+    }
+
+    template<class F>
+    spawned spawn_blocking(K key, F&& function, const spawn_options& options)
+    {
+        return this->spawn_in_pool(options, this->default_pool(), std::forward<F>(function), std::move(key));
     }
 
     /// The same on a given pool.
     template<class F>
-    abort_handle spawn_blocking_on(blocking_pool& pool, K key, F&& function)
+    abort_handle spawn_blocking_on(blocking_pool& pool, K key, F&& function,
+                                   detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in_pool(pool, std::forward<F>(function), std::move(key));
+        return this->spawn_in_pool(detail::no_options(from), pool, std::forward<F>(function), std::move(key));
+    }
+
+    template<class F>
+    spawned spawn_blocking_on(blocking_pool& pool, K key, F&& function, const spawn_options& options)
+    {
+        return this->spawn_in_pool(options, pool, std::forward<F>(function), std::move(key));
     }
 
     /// Starts work under a key on the `local_set` that runs on this thread. Else as `spawn`.
     /** @throws std::logic_error  if no `local_set` runs on this thread */
     template<class Work>
-    abort_handle spawn_local(K key, Work&& work)
+    abort_handle spawn_local(K key, Work&& work,
+                             detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in(this->current_local_set(), std::forward<Work>(work), std::move(key));
+        return this->spawn_in(detail::no_options(from), this->current_local_set(), std::forward<Work>(work),
+                              std::move(key));
+    }
+
+    template<class Work>
+    spawned spawn_local(K key, Work&& work, const spawn_options& options)
+    {
+        return this->spawn_in(options, this->current_local_set(), std::forward<Work>(work), std::move(key));
     }
 
     /// Starts work under a key on a `local_set`, from its own thread. Else as `spawn`.
     template<class Work>
-    abort_handle spawn_local_on(local_set& local, K key, Work&& work)
+    abort_handle spawn_local_on(local_set& local, K key, Work&& work,
+                                detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in(local, std::forward<Work>(work), std::move(key));
+        return this->spawn_in(detail::no_options(from), local, std::forward<Work>(work), std::move(key));
+    }
+
+    template<class Work>
+    spawned spawn_local_on(local_set& local, K key, Work&& work, const spawn_options& options)
+    {
+        return this->spawn_in(options, local, std::forward<Work>(work), std::move(key));
+    }
+
+    /// Sets what a spawn on a key in use does, if its own options do not say. At first, it replaces.
+    /** @throws std::bad_alloc */
+    void set_conflict_policy(on_conflict policy)
+    {
+        this->table().set_conflict_policy(policy);
+    }
+
+    /// Spawns when there is room, and waits until then. Else as `spawn`.
+    /**
+     * Room is what the limits leave: for a task that runs, or for one that waits. Those who wait for room get it in order,
+     * and before who spawns without waiting. The work of one that gives up is destroyed, unstarted.
+     *
+     * @par Completion Signature
+     *   `void(boost::system::error_code, spawned)`
+     * @par Executor
+     *   As for `async_join_next`; the spawn happens there.
+     * @par Per-Operation Cancellation
+     *   `terminal`, `partial` and `total`. Then nothing has been spawned.
+     * @par Errors
+     *   `errc::closed`; and as for `async_join_next`.
+     */
+    template<class Work, class Token = boost::asio::deferred_t>
+    auto async_spawn(K key, Work&& work, const spawn_options& options = {}, Token&& token = Token())
+    {
+        using operation = detail::spawn_join<table_type, K>;
+        return this->template async_special<void(boost::system::error_code, spawned), Token>(
+            token, operation(this->table().own_home(), detail::make_task<V>(std::forward<Work>(work)), options,
+                             std::move(key)));
+    }
+
+    // -- one key -------------------------------------------------------------------------------------------
+
+    /// Waits for the task under a key to finish, and takes its outcome.
+    /**
+     * While someone waits so, the task is passed by by those who join the next one. Several may wait for one key: if `V`
+     * can be copied, each gets the outcome; else the first does, and the others get `nullopt`. A task that is replaced, or
+     * shut down, ends the wait at once as cancelled, whether it has ended or not.
+     *
+     * @returns  `joined`; or `nullopt` if there is no such task, or it was detached, or another took its outcome
+     * @par Completion Signature
+     *   `void(boost::system::error_code, std::optional<joined>)`
+     * @par Executor
+     *   As for `async_join_next`.
+     * @par Per-Operation Cancellation
+     *   `terminal`, `partial` and `total`. No outcome is lost: the task is one of those to be joined again.
+     * @par Errors
+     *   As for `async_join_next`.
+     */
+    template<class Token = boost::asio::deferred_t>
+    auto async_join(K key, Token&& token = Token())
+    {
+        return async_claim<Token>(token, detail::claim_join<table_type, K>(std::move(key), false));
+    }
+
+    /// Aborts the task under a key, waits until it has ended, and takes its outcome. Else as `async_join`.
+    /** The abort happens when the operation is initiated. */
+    template<class Token = boost::asio::deferred_t>
+    auto async_abort(K key, Token&& token = Token())
+    {
+        return async_claim<Token>(token, detail::claim_join<table_type, K>(std::move(key), true));
+    }
+
+    /// Shares the outcome of the task under a key; spawns the work for it if there is none. Else as `async_join`.
+    /**
+     * All who ask for a key while its task is there get a copy of its outcome, and the last one removes the task: the next
+     * to ask spawns anew. One who gives up harms no other. When the last one gives up, the task is aborted and dropped,
+     * if it was spawned by this function.
+     *
+     * @par Errors
+     *   `errc::closed`, or `errc::full`, if the work had to be spawned and was refused; and as for `async_join_next`.
+     */
+    template<class Work, class Token = boost::asio::deferred_t>
+    auto async_get(K key, Work&& work, Token&& token = Token())
+    {
+        static_assert(std::is_void_v<V> || std::copy_constructible<V>,
+                      "joinery: async_get shares an outcome, so the map's value type must be copyable");
+        static_assert(std::copy_constructible<K>, "joinery: async_get needs a key that can be copied");
+        using operation = detail::shared_join<table_type, K>;
+        return async_claim<Token>(
+            token, operation(std::move(key), this->table().own_home(), detail::make_task<V>(std::forward<Work>(work))));
+    }
+
+    /// Spawns work under a key, and waits until it says that it is ready.
+    /**
+     * `function(ready)` returns work, such as a task; its parameter, a `ready_signal<T>`, is to be called with a `T` (with
+     * nothing if that is `void`) when the task is ready, as a server is that listens to its port. What becomes of the task
+     * before that is for who started it; what comes after is for who joins.
+     *
+     * @returns  the `T`; the error of a task that failed or was aborted before it was ready, and is joined by that; or
+     *           `nullopt` if it has ended with a value and was never ready, or was not spawned, because the key was in use
+     * @par Completion Signature
+     *   `void(boost::system::error_code, std::optional<join_result<T>>)`
+     * @par Executor
+     *   As for `async_join_next`.
+     * @par Per-Operation Cancellation
+     *   `terminal`, `partial` and `total` end the waiting; the task goes on, to be joined.
+     * @par Errors
+     *   `errc::closed`, `errc::full`; and as for `async_join_next`.
+     */
+    template<class T = void, class F, class Token = boost::asio::deferred_t>
+    auto async_start(K key, F&& function, const spawn_options& options = {}, Token&& token = Token())
+    {
+        using signal = ready_signal<T>;
+        using operation = detail::start_join<table_type, T, K>;
+        auto ready = detail::shared_reference<detail::readiness<table_type, T>>::adopt(
+            new detail::readiness<table_type, T>(this->table()));
+        auto work =
+            detail::make_task<V>([function = std::decay_t<F>(std::forward<F>(function)),
+                                  said = signal(ready)]() mutable { return std::invoke(function, std::move(said)); });
+        return this->template async_special<void(boost::system::error_code, std::optional<join_result<T>>), Token>(
+            token, operation(std::move(ready), this->table().own_home(), std::move(work), options, std::move(key)));
+    }
+
+    /// Says that a task is ready, once, from any thread. Copies say so for the same task.
+    template<class T>
+    class ready_signal {
+    public:
+        explicit ready_signal(detail::shared_reference<detail::readiness<table_type, T>> ready) noexcept
+            : ready_(std::move(ready))
+        {
+        }
+
+        template<class... Args>
+            requires std::constructible_from<detail::stored_value<T>, Args...>
+        void operator()(Args&&... args) const
+        {
+            ready_->set(std::forward<Args>(args)...);
+        }
+
+    private:
+        detail::shared_reference<detail::readiness<table_type, T>> ready_;
+    };
+
+    /// Forgets the task under a key without aborting it: it runs on, and what it yields is dropped. Whether there was one.
+    template<class Q = K>
+    bool detach(const Q& key)
+    {
+        const lookup<Q>& wanted = key;
+        return this->table().detach(wanted);
     }
 
     /// Asks the task under a key to end. Whether it was told: there is one, and it had not finished.
@@ -212,8 +413,20 @@ public:
         const detail::join_state::section owner(this->table());
         std::vector<K> keys;
         keys.reserve(this->table().index().size());
-        this->table().index().for_each([&keys](const auto& entry) { keys.push_back(entry.key()); });
+        this->table().index().for_each_key([&keys](const auto& entry) { keys.push_back(entry.key()); });
         return keys;
+    }
+
+    /// What is seen of one task: see `task_sight`.
+    struct sight : task_sight {
+        K key;
+    };
+
+    /// What each task does at this moment, of those that were spawned since `observe`; in no order. Linear.
+    std::vector<sight> snapshot() const
+        requires std::copy_constructible<K>
+    {
+        return this->table().template snapshot<sight>();
     }
 
     hasher hash_function() const
@@ -226,7 +439,62 @@ public:
         return this->table().index().key_eq();
     }
 
+    /// Uses the map from any thread, beside its owner: a copy may be kept as long as one likes.
+    /**
+     * While there is one, the owner's calls take a lock, so that all calls are in one order. It keeps neither the map nor
+     * its tasks: when the map is gone, it is closed and empty to a handle.
+     *
+     * @par Thread Safety Distinct objects: safe. One object: safe for `const` members.
+     */
+    class handle : public detail::group_handle<table_type> {
+    public:
+        /// Spawns work under a key, on the map's executor. See `join_map::spawn`.
+        /** @throws boost::system::system_error  with `errc::closed`, also when the map is gone, or with `errc::full` */
+        template<class Work>
+        spawned spawn(K key, Work&& work, const spawn_options& options = {}) const
+        {
+            return this->put(options, std::forward<Work>(work), std::move(key));
+        }
+
+        /// Asks the task under a key to end. Whether it was told.
+        template<class Q = K>
+        bool abort(const Q& key) const
+        {
+            const detail::join_state::section owner(this->table(), true);
+            const lookup<Q>& wanted = key;
+            detail::task_node* const found = this->table().find_task(wanted);
+            return found && found->abort(cancel_reason::aborted);
+        }
+
+        template<class Q = K>
+        bool contains(const Q& key) const
+        {
+            const detail::join_state::section owner(this->table(), true);
+            const lookup<Q>& wanted = key;
+            return this->table().find_task(wanted) != nullptr;
+        }
+
+    private:
+        friend join_map;
+
+        using detail::group_handle<table_type>::group_handle;
+    };
+
+    /// A handle for other threads. @throws std::bad_alloc, and what locking a mutex throws
+    handle get_handle()
+    {
+        this->table().life(); // which only the owner makes
+        return handle(this->table());
+    }
+
 private:
+    template<class Token, class Operation>
+    auto async_claim(std::remove_reference_t<Token>& token, Operation operation)
+    {
+        using signature = void(boost::system::error_code, std::optional<joined>);
+        return this->template async_special<signature, Token>(token, std::move(operation));
+    }
+
     template<class Q>
     auto slot(const Q& key) const
     {

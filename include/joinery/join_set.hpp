@@ -8,6 +8,7 @@
 #include <joinery/detail/join_table.hpp>
 #include <joinery/join_error.hpp>
 #include <joinery/local_set.hpp>
+#include <joinery/spawn_options.hpp>
 #include <joinery/task_id.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,6 +17,8 @@
 
 #include <concepts>
 #include <cstddef>
+#include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -72,63 +75,122 @@ public:
 
     /// Starts work on the set's executor. See `join_map::spawn`.
     template<class Work>
-    abort_handle spawn(Work&& work)
+    abort_handle spawn(Work&& work, detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_here(std::forward<Work>(work));
+        return this->spawn_here(detail::no_options(from), std::forward<Work>(work));
+    }
+
+    /// Spawns work with options. All six ways to spawn take them. See `join_map::spawn`.
+    template<class Work>
+    spawned spawn(Work&& work, const spawn_options& options)
+    {
+        return this->spawn_here(options, std::forward<Work>(work));
     }
 
     /// Starts work on another executor, execution context or `runtime`. See `join_map::spawn_on`.
     template<class Where, class Work>
-    abort_handle spawn_on(Where&& where, Work&& work)
+    abort_handle spawn_on(Where&& where, Work&& work,
+                          detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_there(std::forward<Where>(where), std::forward<Work>(work));
+        return this->spawn_there(detail::no_options(from), std::forward<Where>(where), std::forward<Work>(work));
+    }
+
+    template<class Where, class Work>
+    spawned spawn_on(Where&& where, Work&& work, const spawn_options& options)
+    {
+        return this->spawn_there(options, std::forward<Where>(where), std::forward<Work>(work));
     }
 
     /// Runs a function on the blocking pool of the set's execution context. See `join_map::spawn_blocking`.
     template<class F>
-    abort_handle spawn_blocking(F&& function)
+    abort_handle spawn_blocking(F&& function,
+                                detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in_pool(this->default_pool(), std::forward<F>(function));
+        return this->spawn_in_pool(detail::no_options(from), this->default_pool(), std::forward<F>(function));
+    }
+
+    template<class F>
+    spawned spawn_blocking(F&& function, const spawn_options& options)
+    {
+        return this->spawn_in_pool(options, this->default_pool(), std::forward<F>(function));
     }
 
     /// Runs a function on a blocking pool. See `join_map::spawn_blocking`.
     template<class F>
-    abort_handle spawn_blocking_on(blocking_pool& pool, F&& function)
+    abort_handle spawn_blocking_on(blocking_pool& pool, F&& function,
+                                   detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in_pool(pool, std::forward<F>(function));
+        return this->spawn_in_pool(detail::no_options(from), pool, std::forward<F>(function));
+    }
+
+    template<class F>
+    spawned spawn_blocking_on(blocking_pool& pool, F&& function, const spawn_options& options)
+    {
+        return this->spawn_in_pool(options, pool, std::forward<F>(function));
     }
 
     /// Starts work on the `local_set` that runs on this thread. @throws std::logic_error if none does
     template<class Work>
-    abort_handle spawn_local(Work&& work)
+    abort_handle spawn_local(Work&& work, detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in(this->current_local_set(), std::forward<Work>(work));
+        return this->spawn_in(detail::no_options(from), this->current_local_set(), std::forward<Work>(work));
+    }
+
+    template<class Work>
+    spawned spawn_local(Work&& work, const spawn_options& options)
+    {
+        return this->spawn_in(options, this->current_local_set(), std::forward<Work>(work));
     }
 
     /// Starts work on a `local_set`, from its own thread.
     template<class Work>
-    abort_handle spawn_local_on(local_set& local, Work&& work)
+    abort_handle spawn_local_on(local_set& local, Work&& work,
+                                detail::call_site from = detail::call_site(std::source_location::current()))
     {
-        return this->spawn_in(local, std::forward<Work>(work));
+        return this->spawn_in(detail::no_options(from), local, std::forward<Work>(work));
     }
 
-    /// Waits for all tasks to finish, and takes their outcomes, in the order in which they ended.
-    /**
-     * @returns  one `joined` for each task; none if the set is empty, which it may be at once
-     * @par Completion Signature
-     *   `void(boost::system::error_code, std::vector<joined>)`
-     * @par Executor
-     *   As for `async_join_next`.
-     * @par Per-Operation Cancellation
-     *   `terminal`, `partial` and `total`. Every outcome stays to be joined.
-     * @par Errors
-     *   As for `async_join_next`.
-     */
-    template<class Token = boost::asio::deferred_t>
-    auto async_join_all(Token&& token = Token())
+    template<class Work>
+    spawned spawn_local_on(local_set& local, Work&& work, const spawn_options& options)
     {
-        using signature = void(boost::system::error_code, std::vector<joined>);
-        return this->template async_join<detail::join_all_operation<detail::set_table<V>>, signature, Token>(token);
+        return this->spawn_in(options, local, std::forward<Work>(work));
+    }
+
+    /// What each task does at this moment, of those that were spawned since `observe`; in no order. Linear.
+    std::vector<task_sight> snapshot() const
+    {
+        return this->table().template snapshot<task_sight>();
+    }
+
+    // -- one task, by its id: see `join_map` -----------------------------------------------------------------
+
+    /// Waits for a task to finish, and takes its outcome. See `join_map::async_join`.
+    template<class Token = boost::asio::deferred_t>
+    auto async_join(task_id id, Token&& token = Token())
+    {
+        return async_claim<Token>(token, id, false);
+    }
+
+    /// Aborts a task, waits until it has ended, and takes its outcome. See `join_map::async_abort`.
+    template<class Token = boost::asio::deferred_t>
+    auto async_abort(task_id id, Token&& token = Token())
+    {
+        return async_claim<Token>(token, id, true);
+    }
+
+    /// Forgets a task without aborting it. Whether it was there.
+    bool detach(task_id id)
+    {
+        return this->table().detach(id);
+    }
+
+    /// Spawns when there is room, and waits until then. See `join_map::async_spawn`.
+    template<class Work, class Token = boost::asio::deferred_t>
+    auto async_spawn(Work&& work, const spawn_options& options = {}, Token&& token = Token())
+    {
+        using operation = detail::spawn_join<detail::set_table<V>>;
+        return this->template async_special<void(boost::system::error_code, spawned), Token>(
+            token, operation(this->table().own_home(), detail::make_task<V>(std::forward<Work>(work)), options));
     }
 
     /// Asks each task for whose id `matches(id)` holds to end. Returns how many were told. Linear.
@@ -136,6 +198,38 @@ public:
     std::size_t abort_matching(Predicate&& matches)
     {
         return this->table().abort_matching(matches);
+    }
+
+    /// Uses the set from any thread, beside its owner: a copy may be kept as long as one likes. See `join_map::handle`.
+    class handle : public detail::group_handle<detail::set_table<V>> {
+    public:
+        /// Spawns work on the set's executor. See `join_map::handle::spawn`.
+        template<class Work>
+        spawned spawn(Work&& work, const spawn_options& options = {}) const
+        {
+            return this->put(options, std::forward<Work>(work));
+        }
+
+    private:
+        friend join_set;
+
+        using detail::group_handle<detail::set_table<V>>::group_handle;
+    };
+
+    /// A handle for other threads. @throws std::bad_alloc, and what locking a mutex throws
+    handle get_handle()
+    {
+        this->table().life(); // which only the owner makes
+        return handle(this->table());
+    }
+
+private:
+    template<class Token>
+    auto async_claim(std::remove_reference_t<Token>& token, task_id id, bool aborts)
+    {
+        using signature = void(boost::system::error_code, std::optional<joined>);
+        using operation = detail::claim_join<detail::set_table<V>, task_id>;
+        return this->template async_special<signature, Token>(token, operation(id, aborts));
     }
 };
 

@@ -56,6 +56,9 @@ public:
             const bool moved = take_turn([]() noexcept { return false; });
             if (poll_context() || moved)
                 continue;
+            // Without work of its own the io_context has stopped, and would not sleep. First, because who ends an operation
+            // of another context counts it as ended, and then wakes.
+            clear_wake();
             // Operations of other contexts are no work here.
             const auto elsewhere = operations_.load(std::memory_order_acquire) != 0
                                        ? std::optional<guard>(context().get_executor())

@@ -122,6 +122,16 @@ public:
         return ready_awaiter(this->root().abort_requested());
     }
 
+    auto await_transform(this_task::detail::stop_token_request)
+    {
+        return ready_awaiter(this->root().sink().stop_token());
+    }
+
+    auto await_transform(this_task::detail::hold_abort_request) noexcept
+    {
+        return ready_awaiter(abort_hold(this->root()));
+    }
+
     auto await_transform(this_task::detail::yield_request) noexcept
     {
         return yield_awaiter();

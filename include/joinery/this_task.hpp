@@ -11,6 +11,8 @@ struct id_request {};
 struct abort_requested_request {};
 struct yield_request {};
 struct sleep_forever_request {};
+struct stop_token_request {};
+struct hold_abort_request {};
 
 struct sleep_request {
     std::chrono::steady_clock::time_point deadline;
@@ -65,6 +67,30 @@ template<class Rep, class Period>
 
 /// `co_await this_task::sleep_forever()` holds on to what the task has until it is aborted. It never continues.
 [[nodiscard]] constexpr detail::sleep_forever_request sleep_forever() noexcept
+{
+    return {};
+}
+
+/// `co_await this_task::stop_token()` is a token that asks the task to come to an end by itself. It does not suspend.
+/**
+ * That is what a shutdown with a grace period does first, for all tasks of the set or map at once; an abort does not. A
+ * `std::stop_callback` hears of it at once, on the thread that shuts down. @throws std::bad_alloc
+ */
+[[nodiscard]] constexpr detail::stop_token_request stop_token() noexcept
+{
+    return {};
+}
+
+/// `const auto hold = co_await this_task::hold_abort()` holds an abort back for as long as `hold` lives.
+/**
+ * For a section that must not be left half done, such as a commit or what cleans up: an abort that comes meanwhile
+ * cancels no operation, and ends the task when it first waits after the last of its holds has gone. Holds may be nested;
+ * an exception ends them as any local. Nothing holds back the end of the execution context. It does not suspend.
+ *
+ * The task counts as not ended meanwhile, for whoever waits for its end. `sleep_forever()` in such a section never ends.
+ * Work that is no `task` (an `awaitable`, an operation) that is spawned itself follows its own rules.
+ */
+[[nodiscard]] constexpr detail::hold_abort_request hold_abort() noexcept
 {
     return {};
 }

@@ -165,12 +165,18 @@ private:
     F function_;
 };
 
+/// What the tasks of the library itself await: it says what its awaiter is.
+template<class T>
+concept brings_awaiter = requires { typename T::awaiter_brought; };
+
 /// The awaiter for each thing that a task can await.
 template<class Work>
 auto await(Work&& work)
 {
     using plain = std::decay_t<Work>;
-    if constexpr (is_task<plain>) {
+    if constexpr (brings_awaiter<plain>) {
+        return typename plain::awaiter_brought(std::move(work));
+    } else if constexpr (is_task<plain>) {
         static_assert(!std::is_lvalue_reference_v<Work>,
                       "joinery: a task is awaited once; write co_await std::move(the_task)");
         return task_awaiter<typename plain::value_type>(std::move(work));

@@ -44,7 +44,7 @@ public:
     void await_suspend(std::coroutine_handle<Promise> waiter)
     {
         task_ = &waiter.promise().root();
-        prepare(*task_, waiter);
+        prepare(*task_, waiter, wait_kind::awaitable);
     }
 
     T await_resume()

@@ -51,6 +51,7 @@ public:
     {
         base::await_suspend(waiter);
         this->starts_anew = this->task_->where().takes_parked();
+        this->task_->waits_for_ = wait_kind::join;
     }
 
 private:
@@ -66,8 +67,11 @@ private:
     {
         if (!this->starts_anew)
             return base::initiate(task);
-        if (!this->is_parked())
+        if (!this->is_parked()) {
             enter(task);
+            if constexpr (begins<Operation>)
+                Operation::begin(state_);
+        }
         if (std::exchange(yields_first_, false)) {
             task.where().end_turn();
             return task.where().schedule_parked(task);
@@ -109,6 +113,11 @@ private:
         const join_state::section locked(state_, true);
         if (state_.withdraw(*this))
             task.step_.ended = true; // else it is scheduled
+    }
+
+    bool looks_again() const noexcept override
+    {
+        return this->task_->where().inside();
     }
 
     void post() override
@@ -175,8 +184,10 @@ public:
     bool await_suspend(std::coroutine_handle<Promise> waiter)
     {
         bool yields_first = false;
-        if (!waiter.promise().root().abort_requested() && is_due(yields_first))
-            return false;
+        if constexpr (!begins<Operation>) {
+            if (!waiter.promise().root().must_end() && is_due(yields_first))
+                return false;
+        }
         wait_.emplace(*state_, yields_first).await_suspend(waiter);
         return true;
     }

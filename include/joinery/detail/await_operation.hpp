@@ -145,7 +145,7 @@ public:
     void await_suspend(std::coroutine_handle<Promise> waiter)
     {
         task_ = &waiter.promise().root();
-        prepare(*task_, waiter);
+        prepare(*task_, waiter, wait_kind::operation);
     }
 
     decltype(auto) await_resume()

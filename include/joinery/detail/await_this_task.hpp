@@ -5,7 +5,10 @@
 #include <joinery/detail/timer_queue.hpp>
 #include <joinery/this_task.hpp>
 
+#include <boost/assert.hpp>
+
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <utility>
 
@@ -49,7 +52,9 @@ public:
     void await_suspend(std::coroutine_handle<Promise> waiter) noexcept
     {
         suspension_.coroutine = waiter;
-        waiter.promise().root().waiting_ = &suspension_;
+        task_node& task = waiter.promise().root();
+        task.waits_for_ = wait_kind::turn;
+        task.waiting_ = &suspension_;
     }
 
     void await_resume() const noexcept
@@ -61,7 +66,7 @@ private:
 };
 
 /// Waits for an abort, or for the end of the home.
-class forever_awaiter final : private parked_suspension {
+class forever_awaiter {
 public:
     bool await_ready() const noexcept
     {
@@ -69,14 +74,43 @@ public:
     }
 
     template<class Promise>
-    void await_suspend(std::coroutine_handle<Promise> waiter)
+    void await_suspend(std::coroutine_handle<Promise> waiter) const noexcept
     {
-        prepare(waiter.promise().root(), waiter);
+        task_node& task = waiter.promise().root();
+        task.waits_for_ = wait_kind::abort;
+        task.waiting_ = &endless_sleep::instance();
     }
 
     void await_resume() const noexcept
     {
     }
+};
+
+/// A section that an abort of the task does not end. In the task's serial order.
+class abort_hold {
+public:
+    explicit abort_hold(task_node& task) noexcept
+        : task_(&task)
+    {
+        BOOST_ASSERT(task.holds_ != 0xff);
+        task.holds_ = static_cast<std::uint8_t>(task.holds_ + 1);
+    }
+
+    abort_hold(abort_hold&& other) noexcept
+        : task_(std::exchange(other.task_, nullptr))
+    {
+    }
+
+    abort_hold& operator=(abort_hold&&) = delete;
+
+    ~abort_hold()
+    {
+        if (task_)
+            task_->holds_ = static_cast<std::uint8_t>(task_->holds_ - 1);
+    }
+
+private:
+    task_node* task_;
 };
 
 /// Waits for a point in time, among the timers of the home.
@@ -96,7 +130,7 @@ public:
     void await_suspend(std::coroutine_handle<Promise> waiter)
     {
         task_ = &waiter.promise().root();
-        prepare(*task_, waiter);
+        prepare(*task_, waiter, wait_kind::timer);
     }
 
     void await_resume()

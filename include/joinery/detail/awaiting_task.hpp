@@ -21,7 +21,7 @@ struct awaiting_task {
     {
         if (!task)
             return true;
-        if (task->abort_requested())
+        if (task->must_end())
             return false;
         waiting->granted = true;
         return true;

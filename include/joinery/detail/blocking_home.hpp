@@ -223,6 +223,11 @@ public:
         stop_.request_stop();
     }
 
+    void ask_to_stop(task_node&) noexcept override
+    {
+        stop_.request_stop();
+    }
+
     bool inside() const noexcept override
     {
         return true;

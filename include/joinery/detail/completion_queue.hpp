@@ -34,6 +34,18 @@ public:
         return top == armed_mark() ? pushed::wake : pushed::queued;
     }
 
+    /// Adds a task, if nobody is to be woken for it. Any thread. From then on the task is the consumer's.
+    bool push_unnoticed(task_node& task) noexcept
+    {
+        task_node* top = top_.load(std::memory_order_acquire);
+        do {
+            if (is_mark(top))
+                return false;
+            task.next_ = top;
+        } while (!top_.compare_exchange_weak(top, &task, std::memory_order_acq_rel, std::memory_order_acquire));
+        return true;
+    }
+
     /// Whether there is nothing to take, not even the mark. The consumer.
     bool is_empty() const noexcept
     {
@@ -76,6 +88,11 @@ private:
     task_node* closed_mark() const noexcept
     {
         return reinterpret_cast<task_node*>(reinterpret_cast<std::uintptr_t>(&top_) | 2);
+    }
+
+    static bool is_mark(const task_node* task) noexcept
+    {
+        return (reinterpret_cast<std::uintptr_t>(task) & 3) != 0;
     }
 
     std::atomic<task_node*> top_{nullptr};

@@ -23,7 +23,7 @@ namespace joinery::detail {
  * or of operations that end elsewhere does not flood the executor's own queue.
  *
  * A task that has to wait for an operation leaves for a `task_strand` of its own, which comes to its turns here. A task
- * that waits for nothing but an abort stays, in `parked_`: for it there is nothing to be put into an order. The strands
+ * that waits for nothing but an abort stays, in `asleep_`: for it there is nothing to be put into an order. The strands
  * stand in a list, so that the end of the home finds each of them, whatever its task waits for.
  *
  * `queue_mutex_` is never held while anything else is locked or called.
@@ -57,7 +57,7 @@ public:
         }
     }
 
-    void keep_parked(task_node& task, parked_link& link) noexcept override
+    void keep_asleep(task_node& task) noexcept override
     {
         std::unique_lock lock(queue_mutex_);
         if (closed_) {
@@ -65,10 +65,10 @@ public:
             return task.end_executor_gone();
         }
         task.step_.stepping = false;
-        link.park(*this);
+        endless_sleep::add(task, asleep_);
         if (task.settle_in_home())
             return; // who aborts it from now on finds it in the list
-        link.unpark();
+        endless_sleep::remove(task);
         lock.unlock();
         task.end_cancelled();
     }
@@ -76,9 +76,9 @@ public:
     void deliver_abort(task_node& task) noexcept override
     {
         std::unique_lock lock(queue_mutex_);
-        if (closed_)
-            return; // it has ended, or is about to
-        parked_suspension::link_of(task).unpark();
+        if (closed_ || task.holds_ != 0)
+            return; // it has ended, or is about to; or it holds the abort back, and will for ever
+        endless_sleep::remove(task);
         due_.push_back(task);
         try {
             ask_for_turn(lock);
@@ -156,12 +156,12 @@ public:
         std::unique_lock lock(queue_mutex_);
         closed_ = true;
         due_queue due = std::move(due_);
-        parked_link* parked = nullptr;
-        parked_link::move_all(parked_, parked);
+        task_node* asleep = nullptr;
+        endless_sleep::move_all(asleep_, asleep);
         lock.unlock();
         while (!due.empty())
             end(due.pop_front());
-        parked_link::end_all(parked);
+        endless_sleep::end_all(asleep);
         while (task_strand* const strand = take_listed()) {
             strand->home_ended();
             strand->release();
@@ -367,7 +367,7 @@ private:
 
     const inside_function inside_;
 
-    // under the lock, as `parked_` is
+    // under the lock, as `asleep_` is
     std::mutex queue_mutex_;
     due_queue due_;            // of the strands, each with a reference
     listed_strands listed_;    // all that there are, but for one that its turn is still busy with

@@ -113,11 +113,25 @@ public:
         capacity_ -= here.has_overflown(hash);
     }
 
+    /// Puts a number in the place of another with the same hash.
+    void renumber(std::uint32_t position, std::uint32_t number) noexcept
+    {
+        groups_[position / width].numbers[position % width] = number;
+    }
+
     /// Brings in what `erase` will look at.
     void prefetch(std::uint32_t position) const noexcept
     {
 #if defined(__GNUC__)
         __builtin_prefetch(&groups_[position / width], 1);
+#endif
+    }
+
+    /// Brings in what `insert` will look at.
+    void prefetch_for(std::uint32_t hash) const noexcept
+    {
+#if defined(__GNUC__)
+        __builtin_prefetch(&groups_[hash & mask_], 1);
 #endif
     }
 

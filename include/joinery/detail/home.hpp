@@ -42,12 +42,17 @@ public:
     /// Tells a task that has waited for an operation here that it is aborted. Any thread.
     virtual void deliver_abort(task_node& task) noexcept = 0;
 
-    /// Keeps a task that waits for nothing but an abort, until there is one or the home ends. If it is not serial.
-    virtual void keep_parked(task_node&, parked_link&) noexcept
+    /// Asks a task, whose aborts are delivered here, to come to an end by itself. Any thread.
+    virtual void ask_to_stop(task_node&) noexcept
     {
     }
 
-    /// Arranges the same, unless the home has ended: then does nothing, and the end of the home finds the task.
+    /// Keeps a task that waits for nothing but an abort, until there is one or the home ends. If it is not serial.
+    virtual void keep_asleep(task_node&) noexcept
+    {
+    }
+
+    /// Arranges that a task takes its next step, unless the home has ended: then its end finds the task.
     /** For tasks that are in the home's list `parked_`. Any thread. Only a home that `takes_parked()` can do it. */
     virtual void schedule_parked(task_node&) noexcept
     {
@@ -116,14 +121,21 @@ public:
         return this;
     }
 
+    /// Where the tasks go that a task here makes and waits for. In the home's serial order.
+    virtual home& for_children() noexcept
+    {
+        return *this;
+    }
+
     shared_object& anchor() const noexcept
     {
         return *anchor_;
     }
 
     // What its tasks wait for, so that the end of the home finds them; in serial order, if there is one.
-    parked_link* parked_ = nullptr;     // no operation of Asio's: the end of the home ends the task
+    parked_link* parked_ = nullptr;     // a join, but no operation of Asio's: the end of the home ends the task
     parked_link* operations_ = nullptr; // … and these it cancels
+    task_node* asleep_ = nullptr;       // those that wait for nothing but an abort
 
 protected:
     ~home() = default;

@@ -69,4 +69,22 @@ shared_reference<home> home_of(const Executor& executor)
         return shared_reference<concurrent_home>::adopt(new concurrent_home(erased));
 }
 
+/// The executor for the tasks that belong to one on a given executor: a strand is for one task.
+inline boost::asio::any_io_executor executor_for_children(const boost::asio::any_io_executor& executor)
+{
+    const auto below = [&executor]<class Exact>(std::type_identity<Exact>) {
+        const Exact* const exact = executor.target<Exact>();
+        return exact ? exact->strand().owner().executor() : boost::asio::any_io_executor();
+    };
+    if (auto found = below(std::type_identity<task_strand_executor<true, false>>()))
+        return found;
+    if (auto found = below(std::type_identity<task_strand_executor<true, true>>()))
+        return found;
+    if (auto found = below(std::type_identity<task_strand_executor<false, false>>()))
+        return found;
+    if (auto found = below(std::type_identity<task_strand_executor<false, true>>()))
+        return found;
+    return executor;
+}
+
 } // namespace joinery::detail

@@ -6,6 +6,7 @@
 #include <joinery/detail/task_node.hpp>
 #include <joinery/keyed_hash.hpp>
 
+#include <boost/config.hpp>
 #include <boost/unordered/hash_traits.hpp>
 
 #include <algorithm>
@@ -37,6 +38,7 @@ struct no_equal {};
 template<class K, class Hash, class KeyEqual>
 class task_index {
     static constexpr bool has_keys = !std::is_void_v<K>;
+    static constexpr std::uint32_t unkeyed = hash_groups::none; // the position of a key that is not found any more
 
     // Whether to move a key, or to destroy one, may call code of the user's, which may call the map.
     static constexpr bool keys_run_code =
@@ -134,10 +136,10 @@ public:
 
     /// Adds a task under a key that is not there. Strong guarantee. @throws what moving the key and allocating throws
     template<class... Key>
-    void insert(task_node& task, std::uint32_t hash, Key&&... key)
+    BOOST_FORCEINLINE void insert(task_node& task, std::uint32_t hash, Key&&... key)
     {
         if constexpr (has_keys) {
-            if (size() == table_.hashes.capacity()) [[unlikely]]
+            if (size() >= table_.hashes.capacity()) [[unlikely]]
                 rehash(size() + size() / 2 + 1);
         }
         const std::uint32_t number = table_.slots.add(task, std::forward<Key>(key)...);
@@ -154,6 +156,28 @@ public:
     {
         by.slot_ = place.task()->slot_;
         place.set_task(by);
+    }
+
+    /// Adds a task under the key of another, which stays, but is found by its key no more. Strong guarantee.
+    /** @throws what moving the key and allocating throws */
+    template<class Key>
+    void supersede(slot& old, task_node& task, Key&& key)
+    {
+        const std::uint32_t number = table_.slots.add(task, std::forward<Key>(key));
+        slot& place = table_.slots[number];
+        place.hash = old.hash;
+        place.position = std::exchange(old.position, unkeyed);
+        table_.hashes.renumber(place.position, number);
+        task.slot_ = number;
+    }
+
+    /// Undoes `supersede`.
+    void restore(slot& old, const task_node& task) noexcept
+    {
+        slot& place = *find(task);
+        old.position = std::exchange(place.position, unkeyed);
+        table_.hashes.renumber(old.position, old.task()->slot_);
+        erase(task);
     }
 
     /// @pre the task is there
@@ -181,18 +205,39 @@ public:
         }
     }
 
-    /// Calls a function for each slot. It must not change the index.
+    /// Calls a function for each slot, which will look at the task. It must not change the index.
     template<class F>
     void for_each(F function) const
     {
+        constexpr std::size_t many = 10'000; // of fewer, all are in the cache
+        if (size() < many)
+            for_each_key(function);
+        else
+            table_.slots.for_each([&function](const slot& each) { function(each); },
+                                  [](const slot& each) { each.prefetch_task(); });
+    }
+
+    /// Calls a function for each slot, which will look at the key alone. It must not change the index.
+    template<class F>
+    void for_each_key(F function) const
+    {
         table_.slots.for_each([&function](const slot& each) { function(each); });
+    }
+
+    /// Brings in the task that `find` will look at.
+    void prefetch(task_id id) const noexcept
+    {
+        if (const slot* const place = table_.slots.find(task_node::slot_of(id)))
+            place->prefetch_task();
     }
 
     /// Brings in what `extract` will look at.
     void prefetch(const task_node& task) const noexcept
     {
-        if constexpr (has_keys)
-            table_.hashes.prefetch(table_.slots[task.slot_].position);
+        if constexpr (has_keys) {
+            if (const std::uint32_t position = table_.slots[task.slot_].position; position != unkeyed)
+                table_.hashes.prefetch(position);
+        }
     }
 
     const Hash& hash_function() const noexcept
@@ -209,17 +254,19 @@ private:
     /// Removes a task, whose key may be moved out meanwhile.
     class plain_removal {
     public:
-        plain_removal(task_index& index, const task_node& task) noexcept
+        BOOST_FORCEINLINE plain_removal(task_index& index, const task_node& task) noexcept
             : from_(index.table_)
             , number_(task.slot_)
         {
         }
 
-        ~plain_removal()
+        BOOST_FORCEINLINE ~plain_removal()
         {
             slot& place = from_.slots[number_];
-            if constexpr (has_keys)
-                from_.hashes.erase(place.hash, place.position);
+            if constexpr (has_keys) {
+                if (place.position != unkeyed) [[likely]]
+                    from_.hashes.erase(place.hash, place.position);
+            }
             from_.slots.remove(place, number_);
         }
 
@@ -249,7 +296,8 @@ private:
             , number_(task.slot_)
             , place_(index.table_.slots[number_])
         {
-            index.table_.hashes.erase(place_.hash, place_.position);
+            if (place_.position != unkeyed) [[likely]]
+                index.table_.hashes.erase(place_.hash, place_.position);
             index.table_.slots.begin_removal(place_);
         }
 
@@ -288,7 +336,12 @@ private:
         requires has_keys
     {
         hash_groups fresh(count);
-        table_.slots.for_each([&fresh](slot& each) { each.position = fresh.insert(each.hash, each.task()->slot_); });
+        table_.slots.for_each(
+            [&fresh](slot& each, std::uint32_t number) {
+                if (each.position != unkeyed)
+                    each.position = fresh.insert(each.hash, number);
+            },
+            [&fresh](const slot& each) { fresh.prefetch_for(each.hash); });
         table_.hashes = std::move(fresh);
     }
 

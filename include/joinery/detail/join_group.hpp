@@ -10,8 +10,12 @@
 #include <joinery/detail/join_operation.hpp>
 #include <joinery/detail/join_table.hpp>
 #include <joinery/detail/shared_object.hpp>
+#include <joinery/detail/special_joins.hpp>
+#include <joinery/detail/table_user.hpp>
 #include <joinery/detail/work.hpp>
 #include <joinery/local_set.hpp>
+#include <joinery/observation.hpp>
+#include <joinery/spawn_options.hpp>
 #include <joinery/task_id.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,12 +26,15 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/assert.hpp>
+#include <boost/config.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <source_location>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -64,6 +71,11 @@ struct join_next_operation {
 };
 
 template<class Table>
+struct join_until_closed_operation : join_next_operation<Table> {
+    static constexpr join_kind kind = join_kind::until_closed;
+};
+
+template<class Table>
 struct join_all_operation {
     using state_type = Table;
     using value_type = std::vector<typename Table::joined>;
@@ -81,9 +93,101 @@ struct shutdown_operation {
     using value_type = void;
     static constexpr join_kind kind = join_kind::shutdown;
 
+    static void begin(Table& table)
+    {
+        table.begin_shutdown();
+    }
+
     static void take(Table&) noexcept
     {
     }
+};
+
+/// What the handles of sets and maps have in common.
+template<class Table>
+class group_handle {
+public:
+    /// Refuses all work from now on. See `join_map::close`.
+    void close() const noexcept
+    {
+        user_.table().seal_off();
+    }
+
+    /// Whether work is refused: also when the set or map has been destroyed.
+    bool is_closed() const noexcept
+    {
+        const join_state::section owner(user_.table(), true);
+        return user_.table().is_sealed();
+    }
+
+    /// Asks every task to end. Returns how many were told.
+    std::size_t abort_all() const noexcept
+    {
+        const join_state::section owner(user_.table(), true);
+        return user_.table().abort_all(cancel_reason::aborted);
+    }
+
+    /// The number of tasks that are not joined yet; none when the set or map has been destroyed.
+    std::size_t size() const noexcept
+    {
+        const join_state::section owner(user_.table(), true);
+        return user_.table().index().size();
+    }
+
+    bool empty() const noexcept
+    {
+        return size() == 0;
+    }
+
+protected:
+    explicit group_handle(Table& table)
+        : user_(table)
+    {
+    }
+
+    template<class Work, class... Key>
+    spawned put(const spawn_options& options, Work&& work, Key&&... key) const
+    {
+        Table& table = user_.table();
+        return table.spawn_by_rules(table.own_home(), false, options,
+                                    make_task<typename Table::value_type>(std::forward<Work>(work)),
+                                    std::forward<Key>(key)...);
+    }
+
+    Table& table() const noexcept
+    {
+        return user_.table();
+    }
+
+private:
+    table_user<Table> user_;
+};
+
+/// Where a function was called: its last parameter, which is not to be given.
+class call_site {
+public:
+    constexpr explicit call_site(std::source_location caller) noexcept
+        : where_(caller)
+    {
+    }
+
+    constexpr std::source_location where() const noexcept
+    {
+        return where_;
+    }
+
+private:
+    std::source_location where_;
+};
+
+/// Stands for `spawn_options` where there are none.
+struct no_options {
+    constexpr explicit no_options(call_site caller) noexcept
+        : where(caller.where())
+    {
+    }
+
+    std::source_location where;
 };
 
 /// What `join_set` and `join_map` have in common: all that needs no key.
@@ -136,6 +240,19 @@ public:
         return async_join<join_next_operation<Table>, signature, Token>(token);
     }
 
+    /// The same, but waits also while the set or map is empty, until it has been closed.
+    /**
+     * For an owner who joins while others spawn. Yields `nullopt` when the set or map is both empty and closed.
+     *
+     * Completion signature, executor, cancellation and errors are those of `async_join_next`.
+     */
+    template<class Token = boost::asio::deferred_t>
+    auto async_join_until_closed(Token&& token = Token())
+    {
+        using signature = void(boost::system::error_code, std::optional<joined>);
+        return async_join<join_until_closed_operation<Table>, signature, Token>(token);
+    }
+
     /// Takes the outcome of the task that ended first, if one has ended. Does not wait. Amortised constant.
     std::optional<joined> try_join_next()
     {
@@ -161,11 +278,89 @@ public:
     auto async_shutdown(Token&& token = Token())
     {
         return boost::asio::async_initiate<Token, void(boost::system::error_code)>(
-            [start = initiate_join<shutdown_operation<Table>>(table_), state = table_](auto&& handler) {
-                state->begin_shutdown();
-                start(std::forward<decltype(handler)>(handler));
-            },
-            token);
+            initiate_join<shutdown_operation<Table>>(table_), token);
+    }
+
+    /// Waits for all tasks to finish, and takes their outcomes, in the order in which they ended.
+    /**
+     * @returns  one `joined` for each task; none if the set or map is empty, which it may be at once
+     * @par Completion Signature
+     *   `void(boost::system::error_code, std::vector<joined>)`
+     * @par Executor
+     *   As for `async_join_next`.
+     * @par Per-Operation Cancellation
+     *   `terminal`, `partial` and `total`. Every outcome stays to be joined.
+     * @par Errors
+     *   As for `async_join_next`.
+     */
+    template<class Token = boost::asio::deferred_t>
+    auto async_join_all(Token&& token = Token())
+    {
+        using signature = void(boost::system::error_code, std::vector<joined>);
+        return async_join<join_all_operation<Table>, signature, Token>(token);
+    }
+
+    /// The same, but as soon as a task ends without a value, all others are aborted.
+    /**
+     * Waits until all have ended in any case. The first outcome without a value is the cause; what was aborted for it comes
+     * after. Not for a set or map of which single tasks are waited for by others.
+     *
+     * Completion signature, executor, cancellation and errors are those of `async_join_all`.
+     */
+    template<class Token = boost::asio::deferred_t>
+    auto async_join_all_or_abort(Token&& token = Token())
+    {
+        using signature = void(boost::system::error_code, std::vector<joined>);
+        return async_special<signature, Token>(token, fail_fast_join<Table>());
+    }
+
+    /// Hands every outcome to a function, `function(joined)`, from now on; so nobody needs to join.
+    /**
+     * The function is called on the executor of the set or map, by one thread at a time, until the set or map is closed and
+     * empty, or destroyed. Waiting for the next outcome counts as work of the executor. What the function throws goes to
+     * whoever runs the executor; it is called again for the next outcome. @throws std::bad_alloc
+     */
+    template<class F>
+    void consume(F&& function)
+    {
+        consumer<Table, std::decay_t<F>>::start(table(), std::decay_t<F>(std::forward<F>(function)));
+    }
+
+    /// Destroys every outcome from now on: for tasks whose results nobody wants. Else as `consume`.
+    void discard_results()
+    {
+        consume([](joined&&) noexcept {});
+    }
+
+    /// What a shutdown with a grace period leaves behind: see `async_shutdown`.
+    using unfinished_tasks = typename Table::unfinished_tasks;
+
+    /// Ends every task: first asks them to come to an end by themselves, then aborts them; and reports which have not ended.
+    /**
+     * Closes the set or map, aborts the tasks that have not started, and asks the others to stop: through
+     * `this_task::stop_token()`, and the `std::stop_token` of functions on a blocking pool. What has not ended when `grace`
+     * has passed is aborted, and what has not ended another `patience` later is left alone: no longer waited for, it is
+     * reported by its key, or in a `join_set` by its id. So the whole takes no longer than `grace + patience`, whatever the
+     * tasks do.
+     *
+     * Joins that wait get outcomes until the end; those that nobody has joined by then are destroyed.
+     *
+     * @returns  the tasks that have not ended (`listed`), and the number of those, replaced before, whose keys are not
+     *           known any more (`replaced`)
+     * @par Completion Signature
+     *   `void(boost::system::error_code, unfinished_tasks)`
+     * @par Executor
+     *   As for `async_join_next`.
+     * @par Per-Operation Cancellation
+     *   `terminal`, `partial` and `total` end the waiting. What has been asked for stays asked for.
+     * @par Errors
+     *   As for `async_join_next`. @throws std::bad_alloc
+     */
+    template<class Token = boost::asio::deferred_t>
+    auto async_shutdown(std::chrono::nanoseconds grace, std::chrono::nanoseconds patience, Token&& token = Token())
+    {
+        using signature = void(boost::system::error_code, unfinished_tasks);
+        return async_special<signature, Token>(token, graceful_shutdown<Table>(grace, patience));
     }
 
     // -- aborting and forgetting -------------------------------------------------------------------------
@@ -180,6 +375,55 @@ public:
     void detach_all()
     {
         table().detach_all();
+    }
+
+    // -- limits and the end ------------------------------------------------------------------------------
+
+    /// Sets how many tasks may run, and how many more may wait.
+    /**
+     * A task that is spawned when so many run waits, unstarted, in the order of spawning. It is a task of the set or map
+     * like any other: it is found, aborted, replaced and joined. Changing the limits while tasks
+     * run and wait aborts none: tasks that have room start at once, and when too many run, none starts until fewer do.
+     *
+     * Tasks that are detached count until they have ended. @throws std::bad_alloc
+     */
+    void set_limits(const task_limits& limits)
+    {
+        table().set_limits(limits);
+    }
+
+    /// Refuses all work from now on.
+    /**
+     * The tasks that are there go on, those that wait for their start included, and are joined as ever; then the joins say
+     * that there are no more.
+     */
+    void close() noexcept
+    {
+        table().seal_off();
+    }
+
+    bool is_closed() const noexcept
+    {
+        const join_state::section owner(table());
+        return table().is_sealed();
+    }
+
+    // -- seeing ------------------------------------------------------------------------------------------
+
+    /// Observes the tasks that are spawned from now on: for `snapshot()`, `counters()`, and `task_tree()`.
+    /**
+     * An observed task costs an allocation or two more, and the owner's calls take a lock from now on. Without observation
+     * nothing of this costs anything. @throws std::bad_alloc
+     */
+    void observe(observation wanted = {})
+    {
+        table().observe(std::move(wanted));
+    }
+
+    /// How many tasks were spawned and how they ended, and how many run and wait; without observation, only the last two.
+    task_counters counters() const
+    {
+        return table().counters();
     }
 
     // -- looking -----------------------------------------------------------------------------------------
@@ -264,23 +508,23 @@ protected:
 
     using value_type = typename Table::value_type;
 
-    /// The five ways to spawn, for a key or for none.
-    template<class Work, class... Key>
-    abort_handle spawn_here(Work&& work, Key&&... key)
+    /// The ways to spawn, for a key or for none, with options or with none.
+    template<class Options, class Work, class... Key>
+    BOOST_FORCEINLINE auto spawn_here(const Options& options, Work&& work, Key&&... key)
     {
-        return table().spawn(table().own_home(), false, std::forward<Key>(key)...,
-                             make_task<value_type>(std::forward<Work>(work)));
+        return put(options, table().own_home(), false, make_task<value_type>(std::forward<Work>(work)),
+                   std::forward<Key>(key)...);
     }
 
-    template<class Where, class Work, class... Key>
-    abort_handle spawn_there(Where&& where, Work&& work, Key&&... key)
+    template<class Options, class Where, class Work, class... Key>
+    auto spawn_there(const Options& options, Where&& where, Work&& work, Key&&... key)
     {
         const shared_reference<home> there = table().home_for(executor_of(std::forward<Where>(where)));
-        return table().spawn(*there, false, std::forward<Key>(key)..., make_task<value_type>(std::forward<Work>(work)));
+        return put(options, *there, false, make_task<value_type>(std::forward<Work>(work)), std::forward<Key>(key)...);
     }
 
-    template<class F, class... Key>
-    abort_handle spawn_in_pool(blocking_pool& pool, F&& function, Key&&... key)
+    template<class Options, class F, class... Key>
+    auto spawn_in_pool(const Options& options, blocking_pool& pool, F&& function, Key&&... key)
     {
         using plain = std::decay_t<F>;
         check_blocking<plain>(function);
@@ -288,19 +532,20 @@ protected:
         if constexpr (stoppable<plain>) {
             const auto call =
                 shared_reference<blocking_call>::adopt(new blocking_call(shared_reference<blocking_home>(threads)));
-            return table().spawn(*call, true, std::forward<Key>(key)...,
-                                 task_of_call<value_type, plain>(std::forward<F>(function), call->stop_token()));
+            return put(options, *call, true,
+                       task_of_call<value_type, plain>(std::forward<F>(function), call->stop_token()),
+                       std::forward<Key>(key)...);
         } else {
-            return table().spawn(threads, false, std::forward<Key>(key)...,
-                                 task_of_call<value_type, plain>(std::forward<F>(function)));
+            return put(options, threads, false, task_of_call<value_type, plain>(std::forward<F>(function)),
+                       std::forward<Key>(key)...);
         }
     }
 
-    template<class Work, class... Key>
-    abort_handle spawn_in(local_set& local, Work&& work, Key&&... key)
+    template<class Options, class Work, class... Key>
+    auto spawn_in(const Options& options, local_set& local, Work&& work, Key&&... key)
     {
-        return table().spawn(local_set_access::home_of(local), false, std::forward<Key>(key)...,
-                             make_task<value_type>(std::forward<Work>(work)));
+        return put(options, local_set_access::home_of(local), false, make_task<value_type>(std::forward<Work>(work)),
+                   std::forward<Key>(key)...);
     }
 
     static local_set& current_local_set()
@@ -328,7 +573,25 @@ protected:
             initiate_join<Operation, table_reference>(table_reference(table())), token);
     }
 
+    template<class Signature, class Token, class Operation>
+    auto async_special(std::remove_reference_t<Token>& token, Operation operation)
+    {
+        return boost::asio::async_initiate<Token, Signature>(
+            initiate_special_join<Operation>(shared_reference<Table>(table()), std::move(operation)), token);
+    }
+
 private:
+    friend struct join_group_access;
+
+    template<class Options, class... Key>
+    BOOST_FORCEINLINE auto put(const Options& options, home& where, bool settled, task<value_type>&& work, Key&&... key)
+    {
+        if constexpr (std::same_as<Options, no_options>)
+            return table().spawn(where, settled, std::forward<Key>(key)..., std::move(work), options.where);
+        else
+            return table().spawn_by_rules(where, settled, options, std::move(work), std::forward<Key>(key)...);
+    }
+
     static Executor exact(const boost::asio::any_io_executor& executor)
     {
         const Executor* const found = executor.template target<Executor>();
@@ -379,6 +642,15 @@ private:
     }
 
     shared_reference<Table> table_;
+};
+
+/// What a scope may do with its set or map.
+struct join_group_access {
+    template<class Table, class Executor>
+    static Table& table(const join_group<Table, Executor>& group) noexcept
+    {
+        return group.table();
+    }
 };
 
 } // namespace joinery::detail

@@ -18,6 +18,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -56,6 +57,8 @@ private:
  * that is cancelled on its way leaves its result in the set.
  *
  * `Operation` says what is waited for (`kind`), and takes it (`take(state)`, a `value_type`), which is called in a section.
+ * One that is `special` also begins (`begin(state, waiter)`), knows when it is due (`is_due(state)`), comes to an end with or
+ * without a result (`end(state)`), and may have an `error`; all of that in a locked section.
  */
 template<class Operation, class Handler>
 class join_operation final : public context_member, public join_waiter {
@@ -66,16 +69,19 @@ class join_operation final : public context_member, public join_waiter {
         boost::asio::associated_allocator_t<Handler>>::template rebind_alloc<join_operation>;
 
     static constexpr bool has_value = !std::is_void_v<typename Operation::value_type>;
+    static constexpr bool is_special = Operation::kind == join_kind::special;
 
 public:
     /// Starts a join. The owner. @throws what allocating and posting throws
-    static void start(shared_reference<state_type> state, Handler&& handler)
+    static void start(shared_reference<state_type> state, Operation operation, Handler&& handler)
     {
         allocator_type allocator(boost::asio::get_associated_allocator(handler));
         auto slot = boost::asio::get_associated_cancellation_slot(handler);
-        const auto self = make(allocator, state, std::move(handler));
+        const auto self = make(allocator, state, std::move(operation), std::move(handler));
         self->join_context(*self->executor_);
         const join_state::section locked(*state, true);
+        if constexpr (is_special)
+            self->operation_.begin(*state, *self);
         if (slot.is_connected())
             slot.template emplace<join_cancellation<join_operation>>(state, self);
         self->cancelled = state->is_closed();
@@ -110,8 +116,9 @@ private:
         shared_reference<join_operation> operation_;
     };
 
-    join_operation(shared_reference<state_type> state, Handler&& handler)
+    join_operation(shared_reference<state_type> state, Operation&& operation, Handler&& handler)
         : join_waiter(Operation::kind)
+        , operation_(std::move(operation))
         , state_(std::move(state))
         , allocator_(boost::asio::get_associated_allocator(handler))
         , executor_(usable(boost::asio::get_associated_executor(handler, state_->executor())))
@@ -131,13 +138,13 @@ private:
     }
 
     static shared_reference<join_operation> make(allocator_type& allocator, const shared_reference<state_type>& state,
-                                                 Handler&& handler)
+                                                 Operation&& operation, Handler&& handler)
     {
         using traits = std::allocator_traits<allocator_type>;
         join_operation* const memory = traits::allocate(allocator, 1);
         try {
-            return shared_reference<join_operation>::adopt(::new (static_cast<void*>(memory))
-                                                               join_operation(state, std::move(handler)));
+            return shared_reference<join_operation>::adopt(
+                ::new (static_cast<void*>(memory)) join_operation(state, std::move(operation), std::move(handler)));
         } catch (...) {
             traits::deallocate(allocator, memory, 1);
             throw;
@@ -149,6 +156,20 @@ private:
         allocator_type allocator(allocator_);
         std::destroy_at(this);
         std::allocator_traits<allocator_type>::deallocate(allocator, this, 1);
+    }
+
+    bool is_special_due() override
+    {
+        if constexpr (is_special)
+            return operation_.is_due(*state_);
+        else
+            return true;
+    }
+
+    void special_over() noexcept override
+    {
+        if constexpr (is_special)
+            operation_.end(*state_);
     }
 
     void post() override
@@ -165,7 +186,7 @@ private:
             state_type& state = *self->state_;
             const join_state::section locked(state, true);
             self->cancelled |= state.is_closed();
-            if (!self->cancelled && !state.is_due(Operation::kind)) {
+            if (!self->cancelled && !state.is_due(*self)) {
                 state.wait_again(*self.release()); // its reference is the list's again
                 state.settle();
                 return;
@@ -173,6 +194,8 @@ private:
             if (!self->cancelled && awaiting_task_of(*self->handler_).grant()) {
                 error.clear();
                 self->take(state, value);
+                if constexpr (is_special)
+                    error = self->operation_.error;
             }
             state.finish(*self);
             state.settle();
@@ -195,7 +218,9 @@ private:
     {
         try {
             if constexpr (has_value)
-                value.emplace(Operation::take(state));
+                value.emplace(operation_.take(state));
+            else
+                operation_.take(state);
         } catch (...) {
             state.finish(*this);
             state.settle();
@@ -232,6 +257,7 @@ private:
         release();
     }
 
+    [[no_unique_address]] Operation operation_;
     shared_reference<state_type> state_;
     [[no_unique_address]] allocator_type allocator_;
     std::optional<executor_type> executor_;
@@ -267,6 +293,10 @@ struct join_probe {
     }
 };
 
+/// Whether a join does something before it waits.
+template<class Operation>
+concept begins = requires(typename Operation::state_type& state) { Operation::begin(state); };
+
 /// Starts a join for whatever token was given. `Reference` says what it knows its state by.
 template<class Operation, class Reference = shared_reference<typename Operation::state_type>>
 class initiate_join {
@@ -294,12 +324,56 @@ public:
     void operator()(Handler&& handler) const
     {
         std::decay_t<Handler> owned(std::forward<Handler>(handler));
-        join_operation<Operation, std::decay_t<Handler>>::start(shared_reference<state_type>(*state_),
-                                                                std::move(owned));
+        const shared_reference<state_type> keep(*state_);
+        if constexpr (begins<Operation>)
+            Operation::begin(*state_);
+        join_operation<Operation, std::decay_t<Handler>>::start(keep, Operation(), std::move(owned));
     }
 
 private:
     Reference state_;
+};
+
+/// The same for an operation that knows more than its state. It is launched once.
+/** Shared, because Asio wants to be able to copy what is deferred, and the work that an operation has cannot be. */
+template<class Operation>
+class initiate_special_join {
+    using state_type = typename Operation::state_type;
+
+public:
+    using executor_type = boost::asio::any_io_executor;
+
+    initiate_special_join(shared_reference<state_type> state, Operation&& operation)
+        : state_(std::move(state))
+        , operation_(std::make_shared<Operation>(std::move(operation)))
+    {
+    }
+
+    // Clang asks whether what is deferred could be copied, though nobody does so: see Asio's `deferred_async_operation`.
+    initiate_special_join(const initiate_special_join&); // not defined
+    initiate_special_join(const initiate_special_join&)
+        requires std::copy_constructible<Operation>
+    = default;
+
+    initiate_special_join(initiate_special_join&&) = default;
+    initiate_special_join& operator=(initiate_special_join&&) = default;
+    ~initiate_special_join() = default;
+
+    executor_type get_executor() const noexcept
+    {
+        return state_->executor();
+    }
+
+    template<class Handler>
+    void operator()(Handler&& handler) const
+    {
+        std::decay_t<Handler> owned(std::forward<Handler>(handler));
+        join_operation<Operation, std::decay_t<Handler>>::start(state_, std::move(*operation_), std::move(owned));
+    }
+
+private:
+    shared_reference<state_type> state_;
+    std::shared_ptr<Operation> operation_;
 };
 
 } // namespace joinery::detail

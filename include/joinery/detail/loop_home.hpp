@@ -67,6 +67,11 @@ public:
 
     void deliver_abort(task_node& task) noexcept override
     {
+        if (current_ == this && task.is_asleep_) {
+            endless_sleep::remove(task);
+            ready_.push_back(task); // for its last step
+            return;
+        }
         task.retain();
         if (current_ == this) {
             aborted_.push_back(task);
@@ -220,6 +225,13 @@ protected:
         return !queue_.rouse() || disturbed;
     }
 
+    /// Makes the `io_context` usable again. Who woke the loop had put down its task before, and it is found after.
+    void clear_wake()
+    {
+        if (context_->stopped())
+            context_->restart();
+    }
+
     /// Ends the tasks that are here, and each that comes from now on; cancels what others wait for.
     /** When no thread is in the loop any more. */
     void close_queues() noexcept
@@ -234,6 +246,7 @@ protected:
         release_all(std::move(aborted));
         end_all(std::move(tasks));
         parked_link::end_all(parked_);
+        endless_sleep::end_all(asleep_);
         timer_.close();
     }
 
@@ -297,13 +310,6 @@ private:
             task.release();
         }
         return true;
-    }
-
-    /// Makes the `io_context` usable again. Who woke the loop had put down its task before, and it is found after.
-    void clear_wake()
-    {
-        if (context_->stopped())
-            context_->restart();
     }
 
     inline static constinit thread_local loop_home* current_ = nullptr; // the loop that runs on this thread

@@ -60,6 +60,12 @@ public:
 
     boost::asio::any_io_executor executor() final;
 
+    /// An executor on whose context an Asio timer can wait.
+    virtual boost::asio::any_io_executor timer_executor()
+    {
+        return executor();
+    }
+
     bool runs_on(const boost::asio::any_io_executor& executor) final
     {
         return of(executor) == this;

@@ -68,6 +68,11 @@ public:
         return runtime_;
     }
 
+    boost::asio::any_io_executor timer_executor() override
+    {
+        return workers_.front().executor(); // the runtime itself has no reactor
+    }
+
     // -- the workers -------------------------------------------------------------------------------------
 
     std::deque<worker>& workers() noexcept

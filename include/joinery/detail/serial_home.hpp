@@ -82,6 +82,7 @@ public:
         release_all(std::move(aborted));
         end_all(std::move(tasks));
         parked_link::end_all(parked_);
+        endless_sleep::end_all(asleep_);
     }
 
     /// Lets the tasks that wait take a step, but not for ever. Called by the executor.

@@ -110,8 +110,13 @@ public:
         return target_;
     }
 
+    /// @pre it refers to something
     T& operator*() const noexcept
     {
+#if defined(__GNUC__)
+        if (!target_)
+            __builtin_unreachable(); // or GCC 12 sees a null reference behind it, and warns of writing there
+#endif
         return *target_;
     }
 

@@ -3,6 +3,8 @@
 
 #include <joinery/detail/task_node.hpp>
 
+#include <boost/config.hpp>
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -51,6 +53,14 @@ public:
     void set_task(task_node& task) noexcept
     {
         word_ = reinterpret_cast<std::uintptr_t>(&task);
+    }
+
+    /// Brings in the task, while there is something else to do.
+    void prefetch_task() const noexcept
+    {
+#if defined(__GNUC__)
+        __builtin_prefetch(task(), 1);
+#endif
     }
 
 private:
@@ -161,9 +171,29 @@ public:
     template<class F>
     void for_each(F function) const
     {
-        for (std::uint32_t number = 0; number != used_; ++number) {
-            if (slot& each = (*this)[number]; !each.is_free())
-                function(each);
+        for_each(function, [](const slot&) {});
+    }
+
+    /// The same. A while before, calls another function for the slot, which may bring in what will be looked at.
+    /** The first function may take the number of the slot, too. */
+    template<class F, class Prefetch>
+    void for_each(F function, Prefetch prefetch) const
+    {
+        constexpr std::size_t ahead = 8;
+        for (std::size_t block = 0; first_of(block) < used_; ++block) {
+            const std::size_t first = first_of(block);
+            const std::size_t count = std::min(first_size << block, used_ - first);
+            slot* const slots = blocks_[block].get();
+            for (std::size_t i = 0; i != count; ++i) {
+                if (i + ahead < count && !slots[i + ahead].is_free())
+                    prefetch(std::as_const(slots[i + ahead]));
+                if (slots[i].is_free())
+                    continue;
+                if constexpr (std::is_invocable_v<F&, slot&, std::uint32_t>)
+                    function(slots[i], static_cast<std::uint32_t>(first + i));
+                else
+                    function(slots[i]);
+            }
         }
     }
 
@@ -181,7 +211,7 @@ public:
 
     /// Puts a task into a free slot, and returns its number. @throws what allocating and constructing a key throws
     template<class... Key>
-    std::uint32_t add(task_node& task, Key&&... key)
+    BOOST_FORCEINLINE std::uint32_t add(task_node& task, Key&&... key)
     {
         const std::uint32_t number = first_free_ != none ? first_free_ : used_;
         if (number == room_) [[unlikely]]

@@ -63,7 +63,7 @@ inline void step(task_node& task) noexcept
         if (!task.step_.to_start && !(waiting && waiting->starts_anew)) {
             if (waiting && waiting->lost)
                 return task.end_executor_gone();
-            if (task.abort_requested() && !(waiting && (waiting->granted || task.step_.foreign)))
+            if (task.must_end() && !(waiting && (waiting->granted || task.step_.foreign)))
                 return task.end_cancelled();
             task.waiting_ = nullptr;
             task.step_.stepping = true;
@@ -106,29 +106,16 @@ inline void operation_over(task_node& task) noexcept
     }
 }
 
-/// Tells a task, in its home's serial order, of an abort that came after it had first waited.
-inline void receive_abort(task_node& task) noexcept
-{
-    if (suspension* waiting = task.waiting_; waiting && !task.step_.stepping && !task.step_.to_start)
-        waiting->cancel(task);
-}
-
-/// Tells a task the same when the home's executor is gone: it ends with what it waits for.
-inline void receive_end_of_home(task_node& task) noexcept
-{
-    task.mark_aborted(cancel_reason::executor_gone);
-    receive_abort(task);
-}
-
 /// Waits for an operation that an abort cancels: what a `co_await` of something asynchronous is.
 class cancellable_suspension : public suspension {
 public:
     /// Called in the coroutine, before it is suspended. @throws std::bad_alloc
-    void prepare(task_node& task, std::coroutine_handle<> waiter)
+    void prepare(task_node& task, std::coroutine_handle<> waiter, wait_kind kind)
     {
         if (!task.where().serial())
             task.move_to(*task.where().make_serial(), true);
         coroutine = waiter;
+        task.waits_for_ = kind;
         task.waiting_ = this;
     }
 
@@ -193,14 +180,6 @@ public:
         }
     }
 
-    /// Moves all to a list that is empty.
-    static void move_all(parked_link*& from, parked_link*& to) noexcept
-    {
-        to = std::exchange(from, nullptr);
-        if (to)
-            to->link_ = &to;
-    }
-
     void park(home& where) noexcept
     {
         park(where.parked_);
@@ -245,68 +224,120 @@ private:
     parked_link** link_ = nullptr; // what points at this one
 };
 
-/// Waits for nothing but an abort. On a home that is not serial, too: nothing of it happens in any order.
-class parked_suspension : public cancellable_suspension, private parked_link {
+/// Waits for nothing but an abort: one object for all tasks that do, which stand in the list of their home.
+/**
+ * The list goes through the nodes. A task that sleeps is in no queue, so `next_` is free, and as `waiting_` would say
+ * nothing new, its place holds the other link. So such a task takes no memory but its node and the least of a frame,
+ * and its end looks at no other place. On a home that is not serial, too: nothing of it happens in any order.
+ */
+class endless_sleep final : public suspension {
 public:
-    /// The link of a task that waits in one.
-    static parked_link& link_of(task_node& task) noexcept
-    {
-        return static_cast<parked_suspension&>(*task.waiting_);
-    }
+    inline static endless_sleep& instance() noexcept;
 
-    progress start(task_node& task) noexcept final
+    progress start(task_node& task) noexcept override
     {
-        if (task.where().serial())
-            return cancellable_suspension::start(task);
-        task_ = &task;
-        task.where().keep_parked(task, *this);
+        home& where = task.where();
+        if (task.step_.settled && !task.settle_in_home()) {
+            task.end_cancelled();
+        } else if (!where.serial()) {
+            where.keep_asleep(task);
+        } else if (!where.inside()) {
+            task.step_.to_start = true;
+            reschedule(task);
+        } else if (!task.settle_in_home()) {
+            task.end_cancelled();
+        } else {
+            task.step_.stepping = false;
+            add(task, where.asleep_);
+        }
         return progress::waiting;
     }
 
-protected:
-    constexpr parked_suspension() noexcept = default;
-    ~parked_suspension() = default;
-
-    /// Called in the coroutine, before it is suspended. Leaves the task where it is.
-    void prepare(task_node& task, std::coroutine_handle<> waiter) noexcept
+    static void add(task_node& task, task_node*& list) noexcept
     {
-        coroutine = waiter;
-        task.waiting_ = this;
+        task.next_ = list;
+        if (list)
+            list->link_asleep(&task.next_);
+        list = &task;
+        task.link_asleep(&list);
+        task.is_asleep_ = true;
+    }
+
+    /// Takes a task out of its list. Its next step decides again whether it sleeps.
+    static void remove(task_node& task) noexcept
+    {
+        *task.link_asleep() = task.next_;
+        if (task.next_)
+            task.next_->link_asleep(task.link_asleep());
+        task.is_asleep_ = false;
+        task.waiting_ = &instance();
+    }
+
+    /// Ends the tasks in the list of a home whose executor is gone. In the home's serial order.
+    static void end_all(task_node*& list) noexcept
+    {
+        while (list) {
+            task_node& task = *list;
+            remove(task);
+            task.end_executor_gone();
+        }
+    }
+
+    /// Moves all to a list that is empty.
+    static void move_all(task_node*& from, task_node*& to) noexcept
+    {
+        to = std::exchange(from, nullptr);
+        if (to)
+            to->link_asleep(&to);
     }
 
 private:
-    void initiate(task_node& task) noexcept final
+    constexpr endless_sleep() noexcept
     {
-        task_ = &task;
-        park(task.where());
+        starts_anew = true;
     }
-
-    void request_end(task_node& task) noexcept final
-    {
-        unpark();
-        operation_over(task);
-    }
-
-    void home_gone() noexcept final
-    {
-        task_->end_executor_gone();
-    }
-
-    task_node* task_ = nullptr;
 };
+
+inline endless_sleep& endless_sleep::instance() noexcept
+{
+    static constinit endless_sleep only;
+    return only;
+}
 
 /// Lets the other tasks of the home take their turn.
 class yield_suspension final : public suspension {
 public:
     progress start(task_node& task) noexcept override
     {
-        if (task.abort_requested())
+        if (task.must_end())
             task.end_cancelled();
         else
             reschedule(task);
         return progress::waiting;
     }
 };
+
+/// Tells a task, in its home's serial order, of an abort that came after it had first waited.
+/** One that is held back cancels nothing: the task finds itself aborted when it waits for the first time after. */
+inline void receive_abort(task_node& task) noexcept
+{
+    if (task.is_asleep_) {
+        if (task.settle_in_home())
+            return; // an abort that does not end it
+        endless_sleep::remove(task);
+        task.end_cancelled();
+    } else if (suspension* const waiting = task.waiting_;
+               waiting && !task.step_.stepping && !task.step_.to_start && task.holds_ == 0) {
+        waiting->cancel(task);
+    }
+}
+
+/// Tells a task the same when the home's executor is gone: it ends with what it waits for.
+inline void receive_end_of_home(task_node& task) noexcept
+{
+    task.mark_aborted(cancel_reason::executor_gone);
+    receive_abort(task);
+}
 
 /// The end of a task's coroutine.
 template<outcome How>

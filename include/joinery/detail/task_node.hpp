@@ -6,12 +6,14 @@
 #include <joinery/task_id.hpp>
 
 #include <boost/assert.hpp>
+#include <boost/config.hpp>
 
 #include <atomic>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <stop_token>
 
 namespace joinery::detail {
 
@@ -27,11 +29,54 @@ public:
     /// Destroys the task's result and frees its block: nothing refers to it any more. Any thread.
     virtual void dispose(task_node& task) noexcept = 0;
 
+    /// The task was asked to end, for the first time. Any thread.
+    virtual void abort_told() noexcept
+    {
+    }
+
+    /// What asks the task to come to an end by itself. Any thread. @throws std::bad_alloc
+    virtual std::stop_token stop_token()
+    {
+        return {};
+    }
+
 protected:
     ~completion_sink() = default;
 };
 
 enum class outcome : std::uint8_t { none, value, exception, cancelled };
+
+/// What the coroutine of a task waits for, as far as others may see.
+enum class wait_kind : std::uint8_t { operation, timer, turn, join, awaitable, abort, scope, limit };
+
+/// Written by one thread at a time, and looked at by others, who may be out of date.
+template<class T>
+class relaxed {
+public:
+    constexpr relaxed(T value) noexcept
+        : value_(value)
+    {
+    }
+
+    T get() const noexcept
+    {
+        return value_.load(std::memory_order_relaxed);
+    }
+
+    operator T() const noexcept
+    {
+        return get();
+    }
+
+    relaxed& operator=(T value) noexcept
+    {
+        value_.store(value, std::memory_order_relaxed);
+        return *this;
+    }
+
+private:
+    std::atomic<T> value_;
+};
 
 /// Everything about a task but its code and its result.
 /**
@@ -42,8 +87,8 @@ enum class outcome : std::uint8_t { none, value, exception, cancelled };
  * Three parties write to a node, each to fields of its own, so that none needs a lock:
  *
  * - *anyone*: `flags_` (aborted, with its reason; detached; unwanted) and `references_`, both atomic;
- * - *the home*, in its serial order: `step_`, `waiting_`, `home_`, and `outcome_` once, to publish the end;
- * - *the owner* of the set or map: `membership_`, and `slot_`, which never changes after the spawn.
+ * - *the home*, in its serial order: `step_`, `holds_`, `waiting_`, `home_`, and `outcome_` once, to publish the end;
+ * - *the owner* of the set or map: `membership_`, `is_kept_back_`, and `slot_`, which never changes after the spawn.
  *
  * `next_` belongs to the one queue that the task is in: its home's, or, after its end, its set's.
  *
@@ -129,11 +174,24 @@ public:
             sink_->dispose(*this);
     }
 
+    /// Lets another be told to dispose of the task, which has ended. Who has a reference of the task.
+    void dispose_by(completion_sink& sink) noexcept
+    {
+        sink_ = &sink;
+    }
+
     // -- abort and detachment: any thread ----------------------------------------------------------------
 
     bool abort_requested() const noexcept
     {
         return (flags_.load(std::memory_order_acquire) & aborted) != 0;
+    }
+
+    /// Whether an abort ends the task when it next waits: there was one, and nothing holds it back.
+    /** In the home's serial order. */
+    bool must_end() const noexcept
+    {
+        return abort_requested() && holds_ == 0;
     }
 
     cancel_reason reason() const noexcept
@@ -157,20 +215,41 @@ public:
         return (flags_.load(std::memory_order_acquire) & unwanted) != 0;
     }
 
+    /// Whether somebody may join the task.
+    bool is_wanted() const noexcept
+    {
+        return (flags_.load(std::memory_order_acquire) & (detached | unwanted)) == 0;
+    }
+
     void mark_unwanted() noexcept
     {
         flags_.fetch_or(unwanted, std::memory_order_acq_rel);
     }
 
     /// Asks the task to end. Whether it was told: not when it had ended.
-    bool abort(cancel_reason reason) noexcept
+    BOOST_FORCEINLINE bool abort(cancel_reason reason) noexcept
     {
         if (is_finished())
             return false;
         const std::uint8_t before = mark_aborted(reason);
+        if ((before & (aborted | observed)) == observed) [[unlikely]]
+            sink_->abort_told();
         if ((before & (aborted | addressed)) == addressed)
             home_->deliver_abort(*this);
         return true;
+    }
+
+    /// Asks a task that can hear it at its home to come to an end by itself.
+    void ask_to_stop() noexcept
+    {
+        if ((flags_.load(std::memory_order_acquire) & (aborted | addressed)) == addressed)
+            home_->ask_to_stop(*this);
+    }
+
+    /// Notes an abort, for who tells the task by other means. Whether it was the first to do so.
+    bool mark_aborted_first(cancel_reason reason) noexcept
+    {
+        return (mark_aborted(reason) & aborted) == 0;
     }
 
     /// Notes the abort for the task to find, and tells nobody. Returns the flags as they were.
@@ -186,20 +265,41 @@ public:
         return flags;
     }
 
-    /// Settles the task in its home: from now on an abort is delivered there. False if it is aborted already.
+    /// Settles the task in its home: from now on an abort is delivered there. False if it must end.
     bool settle_in_home() noexcept
     {
         if (step_.settled)
-            return !abort_requested();
+            return !must_end();
         step_.settled = true;
-        return (flags_.fetch_or(addressed, std::memory_order_acq_rel) & aborted) == 0;
+        return (flags_.fetch_or(addressed, std::memory_order_acq_rel) & aborted) == 0 || holds_ != 0;
     }
 
-    /// The same for a task whose home takes aborts from the start. Before anyone else knows the task.
-    void settle_before_start() noexcept
+    /// Has its sink told of an abort. Before anyone else knows the task.
+    void set_observed() noexcept
+    {
+        flags_.store(static_cast<std::uint8_t>(flags_.load(std::memory_order_relaxed) | observed),
+                     std::memory_order_relaxed);
+    }
+
+    /// Undoes that, before the task goes from where it waited to the home where it starts. False if it is aborted.
+    /** Then the abort is delivered to where it waited, or was. */
+    bool unsettle() noexcept
+    {
+        std::uint8_t flags = flags_.load(std::memory_order_relaxed);
+        do {
+            if (flags & aborted)
+                return false;
+        } while (!flags_.compare_exchange_weak(flags, static_cast<std::uint8_t>(flags & ~addressed),
+                                               std::memory_order_acq_rel));
+        step_.settled = false;
+        return true;
+    }
+
+    /// The same for a task whose home takes aborts from the start. False if it is aborted: its deadline may have passed.
+    bool settle_before_start() noexcept
     {
         step_.settled = true;
-        flags_.store(addressed, std::memory_order_relaxed);
+        return (flags_.fetch_or(addressed, std::memory_order_acq_rel) & aborted) == 0;
     }
 
     // -- the end -----------------------------------------------------------------------------------------
@@ -242,6 +342,11 @@ public:
         end_cancelled();
     }
 
+    completion_sink& sink() const noexcept
+    {
+        return *sink_;
+    }
+
     // -- its home ----------------------------------------------------------------------------------------
 
     home& where() const noexcept
@@ -278,12 +383,18 @@ public:
     static constexpr std::uint32_t no_slot = 0x7fff'ffff;
 
     std::uint32_t slot_ = no_slot; // where it stands in the index; it keeps that when it leaves, for its id
+    bool is_kept_back_ = false;    // it waits in the `lifecycle`
+
+    // The home's, here for the size's sake.
+    relaxed<std::uint8_t> holds_ = 0; // sections that an abort must not end
+    bool is_asleep_ = false; // in the list of its home's tasks that wait for nothing but an abort: see `link_asleep`
+    relaxed<wait_kind> waits_for_ = wait_kind::operation; // while `waiting_`, to be seen by others
 
     // -- fields of the home, see step.hpp ----------------------------------------------------------------
 
-    suspension* waiting_ = nullptr;     // what the coroutine waits for; null while it runs or never ran
-    task_node* next_ = nullptr;         // link of the queue that the task is in
-    task_node* next_aborted_ = nullptr; // link of its home's inbox of aborts
+    relaxed<suspension*> waiting_ = nullptr; // what the coroutine waits for; null while it runs or never ran
+    task_node* next_ = nullptr;              // link of the queue that the task is in
+    task_node* next_aborted_ = nullptr;      // link of its home's inbox of aborts
 
     struct step_state {
         bool stepping : 1 = false;  // the coroutine, or the start or cancel of its operation, is on the stack
@@ -297,6 +408,17 @@ public:
     };
     step_state step_;
 
+    /// What points at a task that `is_asleep_` in its list, which goes on with `next_`. It stands in the place of `waiting_`.
+    task_node** link_asleep() const noexcept
+    {
+        return reinterpret_cast<task_node**>(waiting_.get());
+    }
+
+    void link_asleep(task_node** link) noexcept
+    {
+        waiting_ = reinterpret_cast<suspension*>(link);
+    }
+
     // -- another of the owner's, here for the size's sake --------------------------------------------------
 
     enum class membership : std::uint8_t {
@@ -304,7 +426,11 @@ public:
         detached,       // of no interest any more, and keeps its set or map itself
         listed,         // in the index
         listed_arrived, // … and in the owner's list of finished tasks
-        replaced        // out of the index, and waited for by a shutdown only
+        replaced,       // out of the index, and waited for by a shutdown only
+        forgotten,      // out of the index, and of interest until it has ended, but not waited for
+        reserved,       // in the index, and kept for certain joins
+        reserved_ready, // … and in the owner's list of finished tasks all the same, to be passed by
+        reserved_ended  // … and finished
     };
     membership membership_ = membership::none;
 
@@ -315,6 +441,7 @@ private:
     static constexpr std::uint8_t unwanted = 8;
     static constexpr std::uint8_t reason_mask = 0x70;
     static constexpr int reason_shift = 4;
+    static constexpr std::uint8_t observed = 0x80; // its sink wants to hear of its abort
 
     std::atomic<std::uint8_t> flags_{0};
     std::atomic<outcome> outcome_{outcome::none};

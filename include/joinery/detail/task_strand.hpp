@@ -116,6 +116,12 @@ public:
 
     boost::asio::any_io_executor executor() override;
 
+    /// A strand is for one task.
+    home& for_children() noexcept override
+    {
+        return all_;
+    }
+
     bool start_timer(timer_node& node) override
     {
         return all_.start_timer(node);
@@ -209,6 +215,7 @@ public:
             if (due & abort_due)
                 aborted_->release();           // it has ended, or is about to
             parked_link::end_all(operations_); // an end that comes from within this call is a step that is due
+            endless_sleep::end_all(asleep_);
             if (parked_) {
                 parked_link::end_all(parked_);
                 // The join of a task that has ended may have been woken a moment before.

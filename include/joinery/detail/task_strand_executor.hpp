@@ -57,6 +57,11 @@ public:
         strand_->execute<Dispatches>(std::forward<F>(function));
     }
 
+    task_strand& strand() const noexcept
+    {
+        return *strand_;
+    }
+
     boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept
     {
         return strand_->owner().context();
