@@ -19,6 +19,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
@@ -216,6 +217,28 @@ TEST_F(LocalSetThreads, SeveralSetsRunBesideEachOther)
         });
     }
     join_threads();
+}
+
+TEST(LocalSetRun, UsesNoProcessorWhileItWaitsForAnotherContext)
+{
+    const watchdog no_hang;
+    asio::thread_pool elsewhere(1);
+    local_set local;
+    join_set<int> set(local);
+    set.spawn([&]() -> task<int> {
+        asio::steady_timer timer(elsewhere, 300ms);
+        co_await timer.async_wait(asio::deferred);
+        co_return 1;
+    });
+    const auto used = [] {
+        timespec time{};
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+        return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    };
+    const auto before = used();
+    local.run();
+    EXPECT_LT(used() - before, 100ms);
+    EXPECT_EQ(set.try_join_next()->result.value(), 1);
 }
 
 // -- great numbers -------------------------------------------------------------------------------------------------

@@ -223,6 +223,32 @@ TEST_F(TaskStrand, ATaskThatWaitsForItsAbortAloneIsNone)
     EXPECT_TRUE(map.try_join_next() && map.try_join_next());
 }
 
+TEST_F(TaskStrand, EndsATaskThatSleepsForEverWithTheContext)
+{
+    int_map map(context);
+    std::optional<asio::io_context> other(std::in_place);
+    const auto held = std::make_shared<int>();
+    for (int i = 0; i != 3; ++i) {
+        map.spawn_on(*other, i, [held, i]() -> task<int> {
+            if (i != 0)
+                co_await this_task::sleep_for(1ns);
+            co_await this_task::sleep_forever();
+            co_return 0;
+        });
+    }
+    run(*other);
+    EXPECT_EQ(held.use_count(), 4);
+    map.abort(2);
+    other.reset();
+    EXPECT_EQ(held.use_count(), 1);
+    for (int i = 0; i != 3; ++i) {
+        const auto done = map.try_join_next();
+        ASSERT_TRUE(done && done->result.has_error());
+        EXPECT_EQ(done->result.error().reason(),
+                  done->key == 2 ? cancel_reason::aborted : cancel_reason::executor_gone);
+    }
+}
+
 // -- its executor --------------------------------------------------------------------------------------------------
 
 TEST_F(TaskStrand, CallsWhatIsPostedInOrderAndWhatIsDispatchedAtOnceWhenInside)
