@@ -8,134 +8,74 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <joinery/join_map.hpp>
+#include <joinery/join_set.hpp>
 
 #include <csignal>
 #include <string>
 #include <utility>
-#include <variant>
 
 namespace linkcheck {
 namespace {
 
 namespace asio = boost::asio;
 
-// What a task of the crawl comes back with: an answer, or word that the user has had enough.
-struct interrupt {};
-struct answered {
-    site::request asked;
-    answer found;
-};
-using event = std::variant<answered, interrupt>;
-using task_map = joinery::join_map<std::string, event>;
+// The requests under way, each under what it asks for: a URL, and how much of it.
+using request_map = joinery::join_map<std::pair<std::string, depth>, answer>;
 
-// No URL is empty, so this is the key of no request.
-const std::string interrupt_key;
-
-joinery::task<event> wait_for_interrupt()
+// Runs on the worker of the crawl, while that waits for an answer: so it needs no lock.
+joinery::task<void> interrupt_on_signal(site& links, request_map& running)
 {
     asio::signal_set signals(co_await asio::this_coro::executor, SIGINT, SIGTERM);
     co_await signals.async_wait(asio::deferred);
-    co_return interrupt{};
+    links.interrupt();
+    running.abort_all();
     // With the set gone, the next signal does what it does by default: ends the process.
 }
 
-joinery::task<event> request(site::request asked, int retries, std::shared_ptr<fetch_settings> settings)
+void take(request_map::joined done, site& links, request_map& running)
 {
-    auto found = co_await check(asked, retries, std::move(settings));
-    co_return answered{std::move(asked), std::move(found)};
-}
-
-// The crawl in progress: who waits for what. Only the coroutine that owns it touches it.
-class crawler {
-public:
-    crawler(joinery::runtime& workers, site& links, crawl_limits limits, std::shared_ptr<fetch_settings> settings)
-        : links_(links)
-        , limits_(limits)
-        , settings_(std::move(settings))
-        , running_(workers)
-    {
-        running_.spawn(interrupt_key, wait_for_interrupt());
+    auto& [key, result, id] = done;
+    const site::request asked{key.first, key.second};
+    if (result.has_error() && result.error().is_cancelled()) {
+        links.abandon(asked.url); // its host was given up, or the whole crawl
+        return;
     }
-
-    // Starts as many requests as there may be.
-    void start_requests()
-    {
-        while (requests() < static_cast<std::size_t>(limits_.jobs)) {
-            auto next = links_.take_next();
-            if (!next) {
-                return;
-            }
-            auto key = next->url;
-            running_.spawn(std::move(key), request(std::move(*next), limits_.retries, settings_));
-        }
+    answer none;
+    if (result.has_error()) {
+        none.failure = problem{problem_kind::internal, result.error().message()};
     }
-
-    std::size_t requests() const
-    {
-        return running_.size() - (running_.contains(interrupt_key) ? 1 : 0);
-    }
-
-    auto next_event()
-    {
-        return running_.async_join_next(asio::deferred);
-    }
-
-    void take(task_map::joined done)
-    {
-        auto& [key, result, id] = done;
-        if (result.has_error() && result.error().is_cancelled()) {
-            links_.abandon(key); // its host was given up, or the whole crawl
-        } else if (result.has_error()) {
-            fail(key, result.error().message());
-        } else if (std::holds_alternative<interrupt>(result.value())) {
-            links_.interrupt();
-            running_.abort_all();
-        } else {
-            auto& [asked, found] = std::get<answered>(result.value());
-            links_.complete(asked, found);
-            give_up_host_of(key);
-        }
-    }
-
-private:
-    void fail(const std::string& url, std::string why)
-    {
-        answer none;
-        none.failure = problem{problem_kind::internal, std::move(why)};
-        links_.complete({url, depth::links}, none);
-    }
-
+    links.complete(asked, result.has_error() ? none : *result);
     // A host that keeps refusing gets no more requests, and those under way are called off.
-    void give_up_host_of(const std::string& url)
-    {
-        const auto host = host_of(url);
-        if (links_.is_given_up(host)) {
-            running_.abort_matching(
-                [&](const std::string& other) { return other != interrupt_key && host_of(other) == host; });
-        }
+    if (const auto host = host_of(asked.url); links.is_given_up(host)) {
+        running.abort_matching([&](const auto& other) { return host_of(other.first) == host; });
     }
-
-    site& links_;
-    crawl_limits limits_;
-    std::shared_ptr<fetch_settings> settings_;
-    task_map running_;
-};
+}
 
 } // namespace
 
 joinery::task<void> crawl(joinery::runtime& workers, site& links, crawl_limits limits,
                           std::shared_ptr<fetch_settings> settings, progress_bar& bar)
 {
-    crawler crawling(workers, links, limits, std::move(settings));
+    request_map running(workers);
+    joinery::join_set<void> interrupts(co_await asio::this_coro::executor);
+    interrupts.spawn(interrupt_on_signal(links, running));
     for (;;) {
-        crawling.start_requests();
-        bar.show(links.so_far());
-        if (crawling.requests() == 0) {
-            co_return;
+        // What waits for its turn does so in the site, which may yet learn that more is wanted of it.
+        while (running.size() < static_cast<std::size_t>(limits.jobs)) {
+            auto next = links.take_next();
+            if (!next) {
+                break;
+            }
+            running.spawn({next->url, next->wanted}, check(*next, limits.retries, settings));
         }
-        auto done = co_await crawling.next_event();
-        crawling.take(std::move(done.value()));
+        bar.show(links.so_far());
+        auto done = co_await running.async_join_next();
+        if (!done) {
+            break;
+        }
+        take(std::move(*done), links, running);
     }
+    co_await interrupts.async_shutdown();
 }
 
 } // namespace linkcheck

@@ -5,26 +5,28 @@
 #include "url.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/connect.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/system/system_error.hpp>
+#include <joinery/join_error.hpp>
 #include <joinery/join_set.hpp>
-#include <joinery/this_task.hpp>
+#include <joinery/with_timeout.hpp>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <optional>
-#include <tuple>
 #include <utility>
 
 namespace linkcheck {
@@ -33,8 +35,8 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
+using asio::ip::tcp;
 using boost::system::error_code;
-using std::chrono::steady_clock;
 
 constexpr auto as_tuple = asio::as_tuple(asio::deferred);
 
@@ -48,79 +50,55 @@ constexpr int max_interim_replies = 10;
     throw fetch_error({kind, std::move(message)});
 }
 
-// One request on its way: what is asked for, and until when.
+// One request on its way: what is asked for, and what has failed if the time runs out now.
 struct job {
     endpoint where;
     fetch_scope scope;
     std::shared_ptr<fetch_settings> settings;
-    steady_clock::time_point deadline;
-
-    // "no answer within 30 s"
-    std::string within(const std::string& what) const
-    {
-        const auto milliseconds = settings->timeout.count();
-        const auto seconds = milliseconds % 1000 == 0;
-        return what + " within " + std::to_string(seconds ? milliseconds / 1000 : milliseconds) +
-               (seconds ? " s" : " ms");
-    }
+    problem late{problem_kind::dns, "cannot resolve the host name"};
 };
+
+// "no answer within 30 s"
+std::string within(const std::string& what, std::chrono::milliseconds time)
+{
+    const bool seconds = time.count() % 1000 == 0;
+    return what + " within " + std::to_string(seconds ? time.count() / 1000 : time.count()) + (seconds ? " s" : " ms");
+}
 
 // --- to find the host -----------------------------------------------------------------------
 
-// The addresses, or nothing if they cannot be had in time. The two race under one roof: when this
-// coroutine leaves it, on whatever way, the one that is still running is aborted.
-joinery::task<std::optional<boost::system::result<resolver::endpoints>>>
-look_up(std::string host, std::uint16_t port, std::shared_ptr<fetch_settings> settings,
-        steady_clock::time_point deadline)
-{
-    using outcome = std::optional<boost::system::result<resolver::endpoints>>;
-    joinery::join_set<outcome> race(co_await asio::this_coro::executor);
-    race.spawn_blocking([host, port, settings] { return outcome(settings->names.resolve(host, port)); });
-    race.spawn([](steady_clock::time_point until) -> joinery::task<outcome> {
-        co_await joinery::this_task::sleep_until(until);
-        co_return std::nullopt;
-    }(deadline));
-    auto first = co_await race.async_join_next();
-    co_return first.value().result.value();
-}
-
+// Whoever waits here can give up at any time. The look-up goes on, with what it needs.
 joinery::task<resolver::endpoints> addresses_of(const job& request)
 {
     const auto& where = request.where;
     if (where.is_ip_address()) {
         co_return resolver::endpoints{{asio::ip::make_address(where.host), where.port}};
     }
-    const auto found = co_await look_up(where.host, where.port, request.settings, request.deadline);
-    if (!found) {
-        fail(problem_kind::dns, request.within("cannot resolve the host name"));
+    joinery::join_set<resolver::endpoints> looking(co_await asio::this_coro::executor);
+    looking.spawn_blocking([host = where.host, port = where.port, settings = request.settings] {
+        return settings->names.resolve(host, port);
+    });
+    try {
+        auto found = co_await looking.async_join_next();
+        co_return std::move(found.value().result).value();
+    } catch (const boost::system::system_error& error) {
+        fail(problem_kind::dns, "cannot resolve the host name: " + error.code().message());
     }
-    if (!found->has_value()) {
-        fail(problem_kind::dns, "cannot resolve the host name: " + found->error().message());
-    }
-    co_return found->value();
 }
 
-joinery::task<void> connect(beast::tcp_stream& stream, const job& request)
+joinery::task<void> connect(tcp::socket& socket, job& request)
 {
     const auto addresses = co_await addresses_of(request);
-    error_code error;
-    for (const auto& address : addresses) {
-        stream.expires_at(request.deadline);
-        std::tie(error) = co_await stream.async_connect(address, as_tuple);
-        if (!error) {
-            co_return;
-        }
-        if (error == beast::error::timeout) {
-            fail(problem_kind::connect, request.within("no connection"));
-        }
+    request.late = {problem_kind::connect, "no connection"};
+    const auto [error, address] = co_await asio::async_connect(socket, addresses, as_tuple);
+    if (error) {
+        fail(problem_kind::connect, "cannot connect: " + error.message());
     }
-    fail(problem_kind::connect, "cannot connect: " + error.message());
 }
 
 // --- to shake hands -------------------------------------------------------------------------
 
-// Not Beast's own, whose handshake does not take the token `deferred` in Boost 1.81.
-using tls_stream = asio::ssl::stream<beast::tcp_stream>;
+using tls_stream = asio::ssl::stream<tcp::socket>;
 
 void expect_certificate_of(const endpoint& where, SSL* session)
 {
@@ -133,13 +111,11 @@ void expect_certificate_of(const endpoint& where, SSL* session)
     }
 }
 
-joinery::task<void> shake_hands(tls_stream& stream, const job& request)
+joinery::task<void> shake_hands(tls_stream& stream, job& request)
 {
+    request.late = {problem_kind::tls, "no secure connection"};
     expect_certificate_of(request.where, stream.native_handle());
     const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::client, as_tuple);
-    if (error == beast::error::timeout) {
-        fail(problem_kind::tls, request.within("no secure connection"));
-    }
     if (!error) {
         co_return;
     }
@@ -184,14 +160,10 @@ std::optional<problem> problem_of_protocol(error_code error, const job& request)
     return std::nullopt;
 }
 
-// `late` is what did not come if the time has run out.
-void check(error_code error, const job& request, const char* late)
+void check(error_code error, const job& request)
 {
     if (!error) {
         return;
-    }
-    if (error == beast::error::timeout) {
-        fail(problem_kind::timeout, request.within(late));
     }
     if (const auto wrong = problem_of_protocol(error, request)) {
         throw fetch_error(*wrong);
@@ -227,7 +199,7 @@ joinery::task<void> read_header(Stream& stream, beast::flat_buffer& buffer, std:
         parser->body_limit(boost::none); // most bodies are never read
         parser->skip(request.scope == fetch_scope::head);
         const auto [error, size] = co_await http::async_read_header(stream, buffer, *parser, as_tuple);
-        check(error, request, "no answer");
+        check(error, request);
         if (parser->get().result_int() / 100 != 1) {
             co_return;
         }
@@ -236,11 +208,12 @@ joinery::task<void> read_header(Stream& stream, beast::flat_buffer& buffer, std:
 }
 
 template<class Stream>
-joinery::task<void> read_body(Stream& stream, beast::flat_buffer& buffer, reply_parser& parser, const job& request)
+joinery::task<void> read_body(Stream& stream, beast::flat_buffer& buffer, reply_parser& parser, job& request)
 {
+    request.late.message = "no end of the answer";
     const auto limit = request.settings->max_body;
     if (parser.content_length().value_or(0) > limit) {
-        check(http::error::body_limit, request, "");
+        check(http::error::body_limit, request);
     }
     const auto encoding = parser.get()[http::field::content_encoding];
     if (!encoding.empty() && lower_case(encoding) != "identity") {
@@ -250,16 +223,17 @@ joinery::task<void> read_body(Stream& stream, beast::flat_buffer& buffer, reply_
     const auto [error, size] = co_await http::async_read(stream, buffer, parser, as_tuple);
     // Without a length the end of the connection ends the body, and many servers just hang up.
     if (error != asio::ssl::error::stream_truncated || !parser.need_eof()) {
-        check(error, request, "no end of the answer");
+        check(error, request);
     }
 }
 
 template<class Stream>
-joinery::task<http_reply> converse(Stream& stream, const job& request)
+joinery::task<http_reply> converse(Stream& stream, job& request)
 {
+    request.late = {problem_kind::timeout, "no answer"};
     const auto message = message_for(request);
     const auto [error, size] = co_await http::async_write(stream, message, as_tuple);
-    check(error, request, "no answer");
+    check(error, request);
 
     beast::flat_buffer buffer(max_header + 64 * 1024);
     std::optional<reply_parser> parser;
@@ -270,6 +244,18 @@ joinery::task<http_reply> converse(Stream& stream, const job& request)
     auto& head = parser->get();
     co_return http_reply{head.result_int(), head.reason(), head[http::field::location], head[http::field::content_type],
                          std::move(head.body())};
+}
+
+joinery::task<http_reply> run(job& request)
+{
+    tcp::socket socket(co_await asio::this_coro::executor);
+    co_await connect(socket, request);
+    if (!request.where.tls) {
+        co_return co_await converse(socket, request);
+    }
+    tls_stream secure(std::move(socket), request.settings->tls);
+    co_await shake_hands(secure, request);
+    co_return co_await converse(secure, request);
 }
 
 bool has_type(std::string_view content_type, std::string_view type)
@@ -291,16 +277,13 @@ bool is_css(std::string_view content_type)
 
 joinery::task<http_reply> fetch(std::string url, fetch_scope scope, std::shared_ptr<fetch_settings> settings)
 {
-    const auto deadline = steady_clock::now() + settings->timeout;
-    const job request{endpoint_of(url), scope, std::move(settings), deadline};
-    beast::tcp_stream stream(co_await asio::this_coro::executor);
-    co_await connect(stream, request);
-    if (!request.where.tls) {
-        co_return co_await converse(stream, request);
+    job request{endpoint_of(url), scope, std::move(settings)};
+    const auto timeout = request.settings->timeout;
+    try {
+        co_return co_await joinery::with_timeout(timeout, run(request));
+    } catch (const joinery::task_cancelled&) {
+        fail(request.late.kind, within(request.late.message, timeout));
     }
-    tls_stream secure(std::move(stream), request.settings->tls);
-    co_await shake_hands(secure, request);
-    co_return co_await converse(secure, request);
 }
 
 } // namespace linkcheck

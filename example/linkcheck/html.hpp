@@ -1,7 +1,6 @@
 // Copyright (c) the joinery authors. Distributed under the Boost Software License, Version 1.0.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <stdexcept>
 #include <stop_token>
@@ -29,19 +28,13 @@ struct page {
     std::vector<std::string> anchors;
 };
 
-/// How much a page may cost. HTML5 lets a small page ask for a tree of quadratic size or time.
-struct html_limits {
-    std::size_t memory = std::size_t{1} << 29U;
-    std::chrono::steady_clock::duration time = std::chrono::seconds(30);
-};
-
-/// Thrown when a page costs more than the limits allow, or when a stop was requested.
+/// Thrown when a page takes more memory than it may, or when a stop was requested.
 struct page_too_complex : std::runtime_error {
     page_too_complex();
 };
 
-/// Parses HTML in UTF-8, well-formed or not.
-page parse_html(std::string_view html, const html_limits& limits = {}, std::stop_token stop = {});
+/// Parses HTML in UTF-8, well-formed or not. A small page can ask for a tree of quadratic size or time: HTML5 lets it.
+page parse_html(std::string_view html, std::size_t max_memory = std::size_t{1} << 29U, std::stop_token stop = {});
 
 /// Finds the references in a style sheet.
 page parse_css(std::string_view css);

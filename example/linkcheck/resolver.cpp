@@ -8,7 +8,7 @@ namespace linkcheck {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-boost::system::result<resolver::endpoints> resolver::resolve(const std::string& host, std::uint16_t port)
+resolver::endpoints resolver::resolve(const std::string& host, std::uint16_t port)
 {
     {
         const std::lock_guard lock(mutex_);
@@ -17,12 +17,7 @@ boost::system::result<resolver::endpoints> resolver::resolve(const std::string& 
         }
     }
     asio::io_context context;
-    boost::system::error_code error;
-    const auto found =
-        tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::numeric_service, error);
-    if (error) {
-        return error;
-    }
+    const auto found = tcp::resolver(context).resolve(host, std::to_string(port), tcp::resolver::numeric_service);
     endpoints addresses(found.begin(), found.end());
     const std::lock_guard lock(mutex_);
     known_[{host, port}] = addresses;

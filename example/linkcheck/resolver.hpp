@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/system/result.hpp>
 
 #include <cstdint>
 #include <map>
@@ -24,7 +23,8 @@ class resolver {
 public:
     using endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 
-    boost::system::result<endpoints> resolve(const std::string& host, std::uint16_t port);
+    /// @par Errors `boost::system::system_error`
+    endpoints resolve(const std::string& host, std::uint16_t port);
 
 private:
     std::mutex mutex_;

@@ -14,9 +14,10 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <joinery/join_set.hpp>
-#include <joinery/this_task.hpp>
+#include <joinery/retry.hpp>
 
 #include <chrono>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -122,15 +123,12 @@ std::string static_server::url() const
 joinery::task<void> static_server::run(static_server server)
 {
     joinery::join_set<void> connections(co_await asio::this_coro::executor);
+    connections.discard_results();
+    // Without file descriptors, for one, nothing can be accepted: this passes.
+    const joinery::retry_options patiently{.attempts = std::numeric_limits<int>::max(), .multiplier = 1, .jitter = 0};
     for (;;) {
-        auto [error, socket] = co_await server.acceptor_.async_accept(as_tuple);
-        if (error) { // no more file descriptors, for one: this passes
-            co_await joinery::this_task::sleep_for(std::chrono::milliseconds(50));
-            continue;
-        }
+        auto socket = co_await joinery::retry([&] { return server.acceptor_.async_accept(asio::deferred); }, patiently);
         connections.spawn(serve_connection(std::move(socket), server.root_));
-        while (connections.try_join_next()) { // what has ended needs no memory
-        }
     }
 }
 

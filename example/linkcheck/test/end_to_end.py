@@ -172,6 +172,9 @@ class Answers(Case):
         # The standard wants a tree of quadratic size for this.
         bomb = "".join(f"<font size={i}><p>" for i in range(20_000))
         self.assertEqual(self.check_route(page(bomb)), ("too_complex", "too complex to be parsed"))
+        deep = "<div>" * 400_000  # the parser looks at all that are open for each of them
+        self.assertEqual(self.check_route(page(deep), timeout=2),
+                         ("too_complex", "too complex to be parsed"))
 
 
 class Connections(Case):

@@ -127,16 +127,7 @@ TEST(HtmlParse, RefusesAPageThatAsksForTooMuchMemory)
     for (int i = 0; i < 10'000; ++i) {
         html += "<font size=" + std::to_string(i) + "><p>";
     }
-    EXPECT_THROW(parse_html(html, {std::size_t{8} << 20U, std::chrono::minutes(1)}), page_too_complex);
-}
-
-TEST(HtmlParse, RefusesAPageThatTakesTooLong)
-{
-    std::string html;
-    for (int i = 0; i < 10'000; ++i) {
-        html += "<p>paragraph";
-    }
-    EXPECT_THROW(parse_html(html, {std::size_t{1} << 30U, std::chrono::nanoseconds(1)}), page_too_complex);
+    EXPECT_THROW(parse_html(html, std::size_t{8} << 20U), page_too_complex);
 }
 
 TEST(HtmlParse, StopsWhenItIsToldTo)
@@ -147,7 +138,7 @@ TEST(HtmlParse, StopsWhenItIsToldTo)
     for (int i = 0; i < 1'000; ++i) {
         html += "<p>paragraph";
     }
-    EXPECT_THROW(parse_html(html, {}, source.get_token()), page_too_complex);
+    EXPECT_THROW(parse_html(html, std::size_t{1} << 30U, source.get_token()), page_too_complex);
 }
 
 TEST(CssParse, FindsReferencesAndNothingElse)
