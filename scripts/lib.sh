@@ -10,7 +10,8 @@ library_packages=(g++ cmake ninja-build libboost1.81-dev)
 test_packages=(valgrind python3) # they count instructions
 test_packages+=(libgtest-dev clang-19 libclang-rt-19-dev clang-format-19)
 test_packages+=(llvm-19) # its symbolizer: without it reports are unreadable, and suppressions find nothing
-example_packages=(libboost-url1.81-dev libboost-json1.81-dev libgumbo-dev libcli11-dev libssl-dev)
+example_packages=(libboost-url1.81-dev libboost-json1.81-dev libgumbo-dev libcli11-dev libssl-dev
+    libsqlite3-dev)
 
 say() {
     printf '== %s\n' "$*"
