@@ -67,7 +67,7 @@ std::string what(const std::exception_ptr& failure)
     }
 }
 
-task<int> stay(manual_event& event, tracked)
+task<int> stay_until(manual_event& event, tracked)
 {
     co_await event.async_wait();
     co_return 0;
@@ -84,7 +84,7 @@ protected:
     auto body(int yielded = 0)
     {
         return [this, yielded](int_set& tasks) {
-            tasks.spawn(stay(event, named("child")));
+            tasks.spawn(stay_until(event, named("child")));
             return yielded;
         };
     }
@@ -242,7 +242,7 @@ TEST_F(ScopeOperation, IsAwaitedByAnAwaitable)
     const auto parent = [this]() -> asio::awaitable<void> {
         const tracked local = named("parent");
         auto text = co_await async_scope<int_set>([this](int_set& tasks) {
-            tasks.spawn(stay(event, named("child")));
+            tasks.spawn(stay_until(event, named("child")));
             return std::make_unique<std::string>("moved");
         });
         EXPECT_EQ(*text, "moved");
@@ -268,7 +268,7 @@ TEST_F(ScopeOperation, InAnAwaitableThatIsCancelledWaitsForTheTasks)
     const auto parent = [this]() -> asio::awaitable<void> {
         const tracked local = named("parent");
         co_await async_scope<int_set>([this](int_set& tasks) -> asio::awaitable<void> {
-            tasks.spawn(stay(event, named("child")));
+            tasks.spawn(stay_until(event, named("child")));
             const tracked inner = named("body");
             co_await asio::steady_timer(co_await asio::this_coro::executor, 1h).async_wait(asio::deferred);
         });

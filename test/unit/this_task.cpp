@@ -177,7 +177,7 @@ TEST_P(ThisTask, AbortRequestedTellsWhileTheTaskRunsOn)
 
 // -- aborting ----------------------------------------------------------------------------------------------
 
-enum class wait {
+enum class where_it_waits {
     in_timer,
     in_tuple,
     elsewhere,
@@ -189,54 +189,54 @@ enum class wait {
     in_function
 };
 
-std::ostream& operator<<(std::ostream& out, wait kind)
+std::ostream& operator<<(std::ostream& out, where_it_waits kind)
 {
     constexpr const char* kinds[] = {"Timer",   "AsTuple",   "BoundElsewhere", "SleepFor", "SleepUntilTheEnd",
                                      "Forever", "YieldLoop", "Awaitable",      "Function"};
     return out << kinds[static_cast<int>(kind)];
 }
 
-class TaskAbort : public testing::TestWithParam<std::tuple<test::home_kind, wait>> {
+class TaskAbort : public testing::TestWithParam<std::tuple<test::home_kind, where_it_waits>> {
 protected:
     test::any_home home{std::get<0>(GetParam())};
     journal events;
     asio::thread_pool other{1};
 
-    task<void> nested(wait kind)
+    task<void> nested(where_it_waits kind)
     {
         const tracked local(events, "nested");
         asio::steady_timer timer(co_await asio::this_coro::executor, 24h);
         switch (kind) {
-        case wait::in_timer:
+        case where_it_waits::in_timer:
             co_await timer.async_wait(asio::deferred);
             break;
-        case wait::in_tuple:
+        case where_it_waits::in_tuple:
             co_await timer.async_wait(asio::as_tuple(asio::deferred));
             break;
-        case wait::elsewhere:
+        case where_it_waits::elsewhere:
             co_await timer.async_wait(asio::bind_executor(other, asio::deferred));
             break;
-        case wait::in_sleep:
+        case where_it_waits::in_sleep:
             co_await this_task::sleep_for(24h);
             break;
-        case wait::in_endless_sleep:
+        case where_it_waits::in_endless_sleep:
             co_await this_task::sleep_for(std::chrono::hours::max());
             co_await this_task::sleep_for(std::chrono::duration<double>::max());
             co_await this_task::sleep_until(steady_clock::time_point::max());
             break;
-        case wait::forever:
+        case where_it_waits::forever:
             co_await this_task::sleep_forever();
             break;
-        case wait::in_yields:
+        case where_it_waits::in_yields:
             for (;;)
                 co_await this_task::yield();
             break;
-        case wait::in_awaitable:
+        case where_it_waits::in_awaitable:
             co_await [](asio::steady_timer& forever) -> asio::awaitable<void> {
                 co_await forever.async_wait(asio::use_awaitable);
             }(timer);
             break;
-        case wait::in_function:
+        case where_it_waits::in_function:
             const auto function = []() -> task<void> { co_await this_task::sleep_forever(); };
             co_await function;
             break;
@@ -244,7 +244,7 @@ protected:
         ADD_FAILURE() << "the nested task goes on";
     }
 
-    task<int> body(wait kind, tracked)
+    task<int> body(where_it_waits kind, tracked)
     {
         const tracked outer(events, "outer");
         try {
@@ -258,17 +258,17 @@ protected:
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(Homes, TaskAbort,
-                         testing::Combine(testing::Values(test::home_kind::io_context, test::home_kind::strand,
-                                                          test::home_kind::local_set, test::home_kind::thread_pool,
-                                                          test::home_kind::runtime),
-                                          testing::Values(wait::in_timer, wait::in_tuple, wait::elsewhere,
-                                                          wait::in_sleep, wait::in_endless_sleep, wait::forever,
-                                                          wait::in_yields, wait::in_awaitable, wait::in_function)),
-                         [](const auto& tested) {
-                             return testing::PrintToString(std::get<0>(tested.param)) +
-                                    testing::PrintToString(std::get<1>(tested.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Homes, TaskAbort,
+    testing::Combine(testing::Values(test::home_kind::io_context, test::home_kind::strand, test::home_kind::local_set,
+                                     test::home_kind::thread_pool, test::home_kind::runtime),
+                     testing::Values(where_it_waits::in_timer, where_it_waits::in_tuple, where_it_waits::elsewhere,
+                                     where_it_waits::in_sleep, where_it_waits::in_endless_sleep,
+                                     where_it_waits::forever, where_it_waits::in_yields, where_it_waits::in_awaitable,
+                                     where_it_waits::in_function)),
+    [](const auto& tested) {
+        return testing::PrintToString(std::get<0>(tested.param)) + testing::PrintToString(std::get<1>(tested.param));
+    });
 
 TEST_P(TaskAbort, DestroysWhatWaitsInnermostFirstOnItsHomeAndCannotBeCaught)
 {
