@@ -281,9 +281,13 @@ TEST_P(StopToken, IsTheSameForAllTasksOfASetAndHearsOfNoAbort)
         EXPECT_TRUE(token.stop_possible());
         const auto again = [&]() -> task<std::stop_token> { co_return co_await this_task::stop_token(); };
         EXPECT_EQ(co_await again(), token);
-        const std::stop_callback callback(token, [&] { ++asked; });
+        std::atomic<bool> heard{false}; // the token tells that it was asked to stop before it calls
+        const std::stop_callback callback(token, [&] {
+            ++asked;
+            heard = true;
+        });
         ++waiting;
-        while (!token.stop_requested())
+        while (!heard)
             co_await this_task::yield();
         co_return 1;
     };
