@@ -257,6 +257,12 @@ public:
         return closed_;
     }
 
+    /// Whether joins have been woken for a next task, and have not taken it. In a section.
+    bool has_joins_on_their_way() const noexcept
+    {
+        return woken_ != 0;
+    }
+
     /// The number of tasks that were replaced and have not ended. In a section.
     std::size_t replaced() const noexcept
     {

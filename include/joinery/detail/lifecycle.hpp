@@ -420,7 +420,7 @@ public:
             state_.wake(spawns_.front());
         if (!oldest_.empty() && woken_oldest == 0 && (is_oldest_ended() || order.empty()))
             state_.wake(oldest_.front());
-        if (!drains_.empty() && state_.active() == 0)
+        if (!drains_.empty() && state_.active() == 0 && !state_.has_joins_on_their_way())
             state_.wake_all(drains_);
     }
 

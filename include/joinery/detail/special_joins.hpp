@@ -509,7 +509,8 @@ public:
     bool is_due(Table& table)
     {
         table.bring_up_to_date();
-        return table.active() == 0 || course_->is_over();
+        table.settle(); // joins that wait have what there is first
+        return course_->is_over() || (table.active() == 0 && !table.has_joins_on_their_way());
     }
 
     value_type take(Table& table)
