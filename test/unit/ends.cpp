@@ -2,6 +2,7 @@
 
 // Shutting a set or map down with a grace period.
 
+#include <joinery/block_on.hpp>
 #include <joinery/blocking_pool.hpp>
 #include <joinery/join_map.hpp>
 #include <joinery/join_set.hpp>
@@ -13,10 +14,12 @@
 #include <run.hpp>
 #include <work.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/system/error_code.hpp>
 #include <gtest/gtest.h>
 
@@ -221,6 +224,28 @@ TEST_F(GracefulShutdown, JoinsGetOutcomesUntilItIsOver)
     EXPECT_EQ(first.joined().result.value(), 7);
     EXPECT_TRUE(second.is_nothing());
     EXPECT_TRUE(shutdown.is_over());
+}
+
+TEST_F(GracefulShutdown, LeavesNothingUnjoinedForATaskThatLoopsOverMoreThanItsTurn)
+{
+    constexpr int many = 1'000;
+    int joined = 0;
+    block_on([&]() -> task<> {
+        const asio::any_io_executor here = co_await asio::this_coro::executor;
+        ending_map tasks(here);
+        join_set<void> joiner(here);
+        joiner.spawn([&]() -> task<> {
+            while (co_await tasks.async_join_until_closed())
+                ++joined;
+        });
+        co_await this_task::yield();
+        for (int i = 0; i != many; ++i)
+            tasks.spawn(i, give(i), {.delay = 1h}); // each ends at once when the shutdown begins
+        const auto unfinished = co_await tasks.async_shutdown(1h, 1h);
+        EXPECT_TRUE(unfinished.listed.empty());
+        co_await joiner.async_join_next();
+    });
+    EXPECT_EQ(joined, many);
 }
 
 TEST_F(GracefulShutdown, WhenCancelledHasAskedAllTheSame)

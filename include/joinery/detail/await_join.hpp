@@ -73,6 +73,11 @@ private:
                 Operation::begin(state_);
         }
         if (std::exchange(yields_first_, false)) {
+            {
+                // Or a shutdown, which lets joins have what there is first, would not see it.
+                const join_state::section locked(state_, true);
+                state_.add_on_its_way(*this);
+            }
             task.where().end_turn();
             return task.where().schedule_parked(task);
         }

@@ -175,7 +175,7 @@ private:
     {
         {
             const join_state::section locked(*table_, true);
-            table_->begin_drain(*this); // from now on, whoever calls the set locks
+            table_->add_on_its_way(*this); // from now on, whoever calls the set locks
         }
         const unsigned before = phase_.fetch_or(draining, std::memory_order_acq_rel);
         if (has_failed || (before & cancelled))

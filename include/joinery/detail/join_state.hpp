@@ -163,6 +163,14 @@ public:
         settle();
     }
 
+    /// Adds a join that does not wait, but is on its way to look what there is. The owner, in a locked section.
+    void add_on_its_way(join_waiter& waiter) noexcept
+    {
+        outstanding_.fetch_add(1, std::memory_order_relaxed);
+        waiter.where = join_waiter::phase::woken;
+        count_woken(waiter, 1);
+    }
+
     /// Sends a join that still waits to its handler, without a result. In a locked section.
     void cancel(join_waiter& waiter) noexcept
     {
@@ -419,13 +427,6 @@ public:
     void set_scoped() noexcept
     {
         is_scoped_ = true;
-    }
-
-    /// Begins to drain: the waiter is on its way. The owner, in a locked section.
-    void begin_drain(join_waiter& waiter) noexcept
-    {
-        outstanding_.fetch_add(1, std::memory_order_relaxed);
-        waiter.where = join_waiter::phase::woken;
     }
 
     /// Whether every task has ended, and nothing of any is left. In a section, after a `collect`.
